@@ -1,0 +1,1 @@
+// Holds the precompiled GoogleTest header; see CMakeLists.txt.
