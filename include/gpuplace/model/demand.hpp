@@ -1,0 +1,44 @@
+#pragma once
+/// @file
+/// What a model is asked to hold and to do once it is placed.
+
+#include <gpuplace/core/units.hpp>
+#include <gpuplace/model/dtype.hpp>
+#include <gpuplace/model/unit.hpp>
+
+#include <algorithm>
+#include <cstdint>
+
+namespace gpuplace {
+
+/// How a tied head is placed: on the embedding's device and counted once, or copied to the last device.
+enum class tied_head { shared, copied };
+
+/// The load of one replica. `sequences` and `context` size the KV cache; `step_tokens` sizes the workspace.
+struct demand {
+  dtype type = dtype::bf16;
+  std::int64_t context = 4096;    ///< tokens a sequence may reach; vLLM's --max-model-len
+  std::int64_t sequences = 1;     ///< sequences in flight at once; vLLM's --max-num-seqs
+  std::int64_t requests = 0;      ///< requests expected in all; 0: unknown
+  std::int64_t step_tokens = 0;   ///< most tokens in one step; 0: as many as max_step_tokens() says
+  std::int64_t kv_page = 16;      ///< tokens a page of the KV cache holds
+  bool weights_only = false;      ///< plan as Hugging Face does: no KV cache, no workspace
+
+  /// A prompt is prefilled in chunks of at most this many tokens, beside one token of every running sequence.
+  static constexpr std::int64_t prefill_chunk = 512;
+  constexpr std::int64_t max_step_tokens() const {
+    return step_tokens > 0 ? step_tokens : std::max<std::int64_t>(sequences, std::min<std::int64_t>(context, prefill_chunk));
+  }
+
+  friend bool operator==(demand const&, demand const&) = default;
+};
+
+/// KV cache that `u` needs under `d`, in whole pages for every sequence.
+constexpr bytes kv_bytes(unit const& u, demand const& d) {
+  if (d.weights_only) return {};
+  auto const remembered = u.kv_window > 0 ? std::min(d.context, u.kv_window) : d.context;
+  auto const pages = (remembered + d.kv_page - 1) / d.kv_page;
+  return u.kv_bytes_per_token * (pages * d.kv_page) * d.sequences;
+}
+
+}  // namespace gpuplace
