@@ -4,6 +4,7 @@
 
 #include <gpuplace/core/device_id.hpp>
 #include <gpuplace/core/error.hpp>
+#include <gpuplace/core/named.hpp>
 #include <gpuplace/core/quantity_text.hpp>
 #include <gpuplace/core/result.hpp>
 #include <gpuplace/core/units.hpp>

@@ -2,6 +2,7 @@
 /// @file
 /// The concept of an allocation: which devices does each model, replica or adapter get?
 
+#include <gpuplace/core/named.hpp>
 #include <gpuplace/core/result.hpp>
 #include <gpuplace/model/model_description.hpp>
 #include <gpuplace/placement/partition_strategy.hpp>
@@ -28,13 +29,13 @@ concept has_propose = requires(S const& s, workload const& work, device_group co
 
 /// Which devices does each model get? `place()` partitions and prices every candidate and keeps the best.
 template <class S>
-concept allocation_strategy = std::copy_constructible<S> && has_strategy_name<S> && has_propose<S>;
+concept allocation_strategy = std::copy_constructible<S> && has_name<S> && has_propose<S>;
 
 /// True, or a compile error that says what to write.
 template <class S>
 consteval bool check_allocation_strategy() {
   static_assert(std::copy_constructible<S>, "an allocation strategy must be copyable: the plan, the simulation and the run each keep one");
-  static_assert(has_strategy_name<S>, "an allocation strategy needs a name: write  static constexpr std::string_view name = \"...\";");
+  static_assert(has_name<S>, "an allocation strategy needs a name: write  static constexpr std::string_view name = \"...\";");
   static_assert(has_propose<S>,
                 "an allocation strategy needs:  gpuplace::result<std::vector<gpuplace::candidate>> "
                 "propose(gpuplace::workload const&, gpuplace::device_group const&) const;");

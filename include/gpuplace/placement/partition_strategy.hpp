@@ -2,6 +2,7 @@
 /// @file
 /// The concept of a partition: how a model's units spread over one device group.
 
+#include <gpuplace/core/named.hpp>
 #include <gpuplace/core/result.hpp>
 #include <gpuplace/model/demand.hpp>
 #include <gpuplace/model/unit.hpp>
@@ -10,7 +11,6 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
-#include <string_view>
 #include <vector>
 
 namespace gpuplace {
@@ -28,10 +28,6 @@ struct stage_span {
 /// A device may carry several spans; a device may carry none.
 using stages = std::vector<stage_span>;
 
-/// `S::name` is what a spec string calls the strategy.
-template <class S>
-concept has_strategy_name = requires { { S::name } -> std::convertible_to<std::string_view>; };
-
 /// `s.partition(units, group, load)` gives `result<stages>` and leaves the strategy as it was.
 template <class S>
 concept has_partition = requires(S const& s, std::span<unit const> units, device_group const& group, demand const& load) {
@@ -45,13 +41,13 @@ concept has_tied_head = requires { { S::head } -> std::convertible_to<tied_head>
 /// How do a model's units spread over one device group? Checked against concrete types, so a plain member
 /// function satisfies it and the erased form costs one virtual call.
 template <class S>
-concept partition_strategy = std::copy_constructible<S> && has_strategy_name<S> && has_partition<S>;
+concept partition_strategy = std::copy_constructible<S> && has_name<S> && has_partition<S>;
 
 /// True, or a compile error that says what to write.
 template <class S>
 consteval bool check_partition_strategy() {
   static_assert(std::copy_constructible<S>, "a partition strategy must be copyable: the plan, the simulation and the run each keep one");
-  static_assert(has_strategy_name<S>, "a partition strategy needs a name: write  static constexpr std::string_view name = \"...\";");
+  static_assert(has_name<S>, "a partition strategy needs a name: write  static constexpr std::string_view name = \"...\";");
   static_assert(has_partition<S>,
                 "a partition strategy needs:  gpuplace::result<gpuplace::stages> partition(std::span<gpuplace::unit const>, "
                 "gpuplace::device_group const&, gpuplace::demand const&) const;");

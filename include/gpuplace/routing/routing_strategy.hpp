@@ -2,12 +2,12 @@
 /// @file
 /// The concept of a router: which instance takes this request?
 
+#include <gpuplace/core/named.hpp>
 #include <gpuplace/routing/decision.hpp>
 #include <gpuplace/routing/fleet_view.hpp>
 
 #include <concepts>
 #include <cstddef>
-#include <string_view>
 
 namespace gpuplace {
 
@@ -18,9 +18,6 @@ struct outcome {
   std::size_t completion_tokens = 0;
   double seconds = 0;
 };
-
-template <class S>
-concept has_router_name = requires { { S::name } -> std::convertible_to<std::string_view>; };
 
 /// `s.route(request, fleet)` gives a `decision`. It is called from many threads at once, so it is const.
 template <class S>
@@ -39,13 +36,13 @@ concept has_observe = requires(S const& s, outcome const& o) { s.observe(o); };
 /// Which instance takes this request? `route` is thread-safe, does not block, and allocates nothing once warm.
 /// Routers are movable; state that changes as they route (a counter) is atomic and mutable.
 template <class S>
-concept routing_strategy = std::movable<S> && has_router_name<S> && has_route<S>;
+concept routing_strategy = std::movable<S> && has_name<S> && has_route<S>;
 
 /// True, or a compile error that says what to write.
 template <class S>
 consteval bool check_routing_strategy() {
   static_assert(std::movable<S>, "a routing strategy must be movable: a deployment takes it over");
-  static_assert(has_router_name<S>, "a routing strategy needs a name: write  static constexpr std::string_view name = \"...\";");
+  static_assert(has_name<S>, "a routing strategy needs a name: write  static constexpr std::string_view name = \"...\";");
   static_assert(has_route<S>,
                 "a routing strategy needs:  gpuplace::decision route(gpuplace::routing_request const&, gpuplace::fleet_view const&) const; "
                 "it is const because many threads route at once: keep counters in mutable atomics");
