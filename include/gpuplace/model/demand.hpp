@@ -41,4 +41,14 @@ constexpr bytes kv_bytes(unit const& u, demand const& d) {
   return u.kv_bytes_per_token * (pages * d.kv_page) * d.sequences;
 }
 
+/// Rows of `u` in the largest step: all tokens, but the head sees only those that are sampled from, one a sequence.
+constexpr std::int64_t step_rows(unit const& u, demand const& d) {
+  return u.kind == unit_kind::head ? std::min(d.sequences, d.max_step_tokens()) : d.max_step_tokens();
+}
+
+/// Temporaries of `u` in the largest step under `d`. Units of one device run in turn: it needs the largest of theirs.
+constexpr bytes workspace_bytes(unit const& u, demand const& d) {
+  return d.weights_only ? bytes{} : u.workspace_bytes_per_token * step_rows(u, d);
+}
+
 }  // namespace gpuplace

@@ -34,6 +34,22 @@ struct llama3_rope {
   friend bool operator==(llama3_rope const&, llama3_rope const&) = default;
 };
 
+/// A vision tower of Qwen2.5-VL: patches of pixels in, tokens of the language model out.
+struct vision_config {
+  std::int64_t hidden = 0;
+  std::int64_t blocks = 0;
+  std::int64_t heads = 0;
+  std::int64_t intermediate = 0;
+  std::int64_t channels = 3;
+  std::int64_t patch = 14;           ///< pixels along one side of a patch
+  std::int64_t temporal_patch = 2;   ///< video frames in a patch; an image is repeated
+  std::int64_t spatial_merge = 2;    ///< patches along one side of what becomes one token
+
+  constexpr std::int64_t patches_per_token() const { return spatial_merge * spatial_merge; }
+  constexpr std::int64_t patch_numbers() const { return channels * temporal_patch * patch * patch; }
+  friend bool operator==(vision_config const&, vision_config const&) = default;
+};
+
 /// Everything that decides a model's shapes and arithmetic.
 struct model_config {
   architecture family = architecture::llama;
@@ -54,9 +70,14 @@ struct model_config {
   double rope_theta = 10000;
   std::optional<llama3_rope> rope_scaling;
   std::int64_t sliding_window = 0;  ///< 0: full attention
+  std::int64_t first_sliding_layer = 0;  ///< layers before it attend to everything even where there is a window
   dtype type = dtype::bf16;         ///< format of the checkpoint's weights
   std::vector<std::int32_t> end_tokens;
   std::optional<std::int32_t> begin_token;
+  std::optional<vision_config> vision;  ///< a tower before the embedding; sized for planning
+
+  /// Tokens that `layer` remembers; 0: all of them.
+  constexpr std::int64_t window_of(std::int64_t layer) const { return layer < first_sliding_layer ? 0 : sliding_window; }
 
   friend bool operator==(model_config const&, model_config const&) = default;
 };

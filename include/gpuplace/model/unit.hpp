@@ -38,7 +38,7 @@ struct unit {
   bytes kv_bytes_per_token;        ///< KV cache of one token; zero for all but decoder layers
   std::int64_t kv_window = 0;      ///< tokens a sliding window remembers; 0: the whole context
   bytes output_bytes_per_token;    ///< what the next unit receives: one hidden state, or the logits after the head
-  bytes workspace_bytes_per_token; ///< largest temporaries alive while one token passes, output included
+  bytes workspace_bytes_per_token; ///< temporaries while one token passes (for the head: one sampled row), output included
 
   double flops_per_token = 0;                ///< matrix products with the weights: two a parameter
   double attention_flops_per_position = 0;   ///< and for each position that a token attends to
