@@ -27,7 +27,8 @@ struct executor_limits {
   friend bool operator==(executor_limits const&, executor_limits const&) = default;
 };
 
-/// Called once for every step, on the executor's own step context.
+/// Called once for every step, on the executor's own step context and never from within `async_step` itself: a step that
+/// is done at once posts it, so that a chain of steps does not grow the stack.
 using step_handler = std::function<void(result<step_outcome>)>;
 
 template <class E>
@@ -42,14 +43,17 @@ concept has_step_context = requires(E& e) {
                boost::asio::execution::is_executor<std::remove_cvref_t<decltype(e.get_executor())>>::value;
 };
 
-/// `e.async_step(batch, handler)` starts a step; the batch stays alive and unchanged until the handler runs.
+/// `e.async_step(batch, handler)` starts a step; the batch stays alive and unchanged until the handler runs. Calls come from
+/// the step context, one step at a time. A failed step gives an error: errc::device_lost ends the executor, after any other
+/// the rows of that step are released and the next step may come.
 template <class E>
 concept has_async_step = requires(E& e, batch const& b, step_handler handler) {
   { e.async_step(b, std::move(handler)) } -> std::same_as<void>;
 };
 
-/// What happens to sequences between steps: `fork` copies pages for a second continuation, `truncate` drops
-/// rejected tokens, `release` ends a sequence.
+/// What happens to sequences between steps, called on the step context: `fork` copies the pages of what slot `from` holds
+/// for a second continuation in slot `to`, `truncate` leaves the first `length` tokens of a slot, `release` ends a sequence.
+/// A slot starts at position 0 when it is first used and after `release`.
 template <class E>
 concept has_sequence_edits = requires(E& e, slot_id slot, std::span<page_id const> pages, std::int64_t length) {
   { e.fork(slot, slot, pages, pages) } -> std::same_as<result<void>>;
@@ -58,6 +62,7 @@ concept has_sequence_edits = requires(E& e, slot_id slot, std::span<page_id cons
 };
 
 /// Runs one step of a replica: many sequences in, their sampled tokens out. Only tokens cross to the host.
+/// The destructor waits for what runs on the step context; a step still in flight is dropped or ends, and nothing runs after.
 template <class E>
 concept step_executor = std::movable<E> && has_limits<E> && has_step_context<E> && has_async_step<E> && has_sequence_edits<E>;
 
