@@ -23,6 +23,7 @@ struct demand {
   std::int64_t step_tokens = 0;   ///< most tokens in one step; 0: as many as max_step_tokens() says
   std::int64_t kv_page = 16;      ///< tokens a page of the KV cache holds
   bool weights_only = false;      ///< plan as Hugging Face does: no KV cache, no workspace
+  tied_head head = tied_head::copied;  ///< where a tied head goes; place() sets it from the partition's choice
 
   /// A prompt is prefilled in chunks of at most this many tokens, beside one token of every running sequence.
   static constexpr std::int64_t prefill_chunk = 512;
