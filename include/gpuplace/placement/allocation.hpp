@@ -1,0 +1,9 @@
+#pragma once
+/// @file
+/// All allocation strategies that come with gpuplace.
+
+#include <gpuplace/placement/allocation/data_parallel.hpp>
+#include <gpuplace/placement/allocation/one_group.hpp>
+#include <gpuplace/placement/allocation/ratio.hpp>
+#include <gpuplace/placement/allocation/same.hpp>
+#include <gpuplace/placement/allocation/separate.hpp>
