@@ -1,0 +1,94 @@
+#pragma once
+/// @file
+/// Typed, bounded reads from one JSON object, whose errors name the file and the key.
+
+#include <gpuplace/core/result.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace gpuplace::detail {
+
+/// A view of `object`, which must outlive it. A key whose value is null counts as absent, as Hugging Face writes it.
+class json_fields {
+public:
+  json_fields(nlohmann::json const& object, std::string file, std::string prefix = {})
+      : object_(object), file_(std::move(file)), prefix_(std::move(prefix)) {}
+
+  nlohmann::json const* find(char const* key) const {
+    auto const found = object_.find(key);
+    return found == object_.end() || found->is_null() ? nullptr : &*found;
+  }
+
+  error refuse(errc code, std::string_view key, std::string const& what, std::string remedy = {}) const {
+    return {code, '\'' + prefix_ + std::string(key) + "' " + what, file_, std::move(remedy)};
+  }
+
+  result<std::int64_t> whole(char const* key, std::int64_t least, std::int64_t most) const {
+    auto const* const value = find(key);
+    if (!value) return refuse(errc::malformed, key, "is missing");
+    if (!value->is_number_integer()) return refuse(errc::malformed, key, "must be a whole number, not " + shown(*value));
+    bool const huge = value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(most);
+    if (huge || value->get<std::int64_t>() < least)
+      return refuse(errc::malformed, key,
+                    "is " + shown(*value) + ", outside " + std::to_string(least) + " to " + std::to_string(most));
+    return value->get<std::int64_t>();
+  }
+  result<std::int64_t> whole_or(char const* key, std::int64_t fallback, std::int64_t least, std::int64_t most) const {
+    return find(key) ? whole(key, least, most) : result<std::int64_t>(fallback);
+  }
+
+  /// A finite number above zero.
+  result<double> positive(char const* key) const {
+    auto const* const value = find(key);
+    if (!value) return refuse(errc::malformed, key, "is missing");
+    if (!value->is_number()) return refuse(errc::malformed, key, "must be a number, not " + shown(*value));
+    auto const number = value->get<double>();
+    if (!std::isfinite(number) || number <= 0) return refuse(errc::malformed, key, "is " + shown(*value) + ", not above zero");
+    return number;
+  }
+  result<double> positive_or(char const* key, double fallback) const { return find(key) ? positive(key) : result<double>(fallback); }
+
+  result<bool> flag_or(char const* key, bool fallback) const {
+    auto const* const value = find(key);
+    if (!value) return fallback;
+    if (!value->is_boolean()) return refuse(errc::malformed, key, "must be true or false, not " + shown(*value));
+    return value->get<bool>();
+  }
+
+  result<std::string> text_or(char const* key, std::string fallback) const {
+    auto const* const value = find(key);
+    if (!value) return fallback;
+    if (!value->is_string()) return refuse(errc::malformed, key, "must be a string, not " + shown(*value));
+    return value->get<std::string>();
+  }
+
+  /// The object under `key`, or null where it is absent.
+  result<nlohmann::json const*> object_at(char const* key) const {
+    auto const* const value = find(key);
+    if (value && !value->is_object()) return refuse(errc::malformed, key, "must be an object, not " + shown(*value));
+    return value;
+  }
+
+  std::string const& file() const { return file_; }
+
+private:
+  /// Arrays and objects by their kind alone: a hostile file may nest them deeper than printing could follow.
+  static std::string shown(nlohmann::json const& value) {
+    if (value.is_structured()) return value.is_array() ? "a list" : "an object";
+    auto text = value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+    return text.size() <= 40 ? text : text.substr(0, 37) + "...";
+  }
+
+  nlohmann::json const& object_;
+  std::string file_;
+  std::string prefix_;
+};
+
+}  // namespace gpuplace::detail
