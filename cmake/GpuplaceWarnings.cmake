@@ -1,5 +1,5 @@
 # Warnings of our own targets; they are errors in the presets, never for a user who adds gpuplace to a build.
 option(GPUPLACE_WARNINGS_AS_ERRORS "Treat warnings as errors" OFF)
 add_library(gpuplace_warnings INTERFACE)
-target_compile_options(gpuplace_warnings INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+target_compile_options(gpuplace_warnings INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers
   $<$<BOOL:${GPUPLACE_WARNINGS_AS_ERRORS}>:-Werror>)

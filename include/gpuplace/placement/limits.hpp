@@ -1,0 +1,98 @@
+#pragma once
+/// @file
+/// `max_memory` as Hugging Face users write it, applied to a view.
+
+#include <gpuplace/core/quantity_text.hpp>
+#include <gpuplace/topology/device_group.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gpuplace {
+
+/// Limits by position in the view. A list names the first devices; a map may leave gaps.
+struct memory_limits {
+  std::map<std::size_t, bytes> by_position;
+};
+
+namespace detail {
+
+inline error bad_limits(std::string what) {
+  return {errc::invalid_argument, std::move(what), "max_memory",
+          R"(write one limit for each device ("75GiB,75GiB") or a map ({"0": "70GiB", "1": "60GiB"}))"};
+}
+
+inline result<std::pair<std::size_t, bytes>> read_limit(std::string const& key, nlohmann::json const& value) {
+  if (key == "cpu" || key == "disk")
+    return error{errc::unsupported, "a limit for '" + key + "': weights are not offloaded", "max_memory", "leave the entry out, or plan on cpu: devices"};
+  std::size_t position = 0;
+  auto const [end, failed] = std::from_chars(key.data(), key.data() + key.size(), position);
+  if (failed != std::errc{} || end != key.data() + key.size()) return bad_limits("'" + key + "' is not a device number");
+  if (value.is_number_unsigned()) return std::pair{position, bytes{static_cast<std::int64_t>(value.get<std::uint64_t>())}};
+  if (!value.is_string()) return bad_limits("the limit of device " + key + " is neither a text nor a number of bytes");
+  GPUPLACE_TRY(auto const amount, parse_bytes(value.get_ref<std::string const&>()));
+  return std::pair{position, amount};
+}
+
+}  // namespace detail
+
+/// Reads "75GiB,75GiB" or {"0": "70GiB", "2": 64000000000}.
+/// Errors:     errc::invalid_argument for anything else; errc::unsupported for `cpu` and `disk`
+inline result<memory_limits> parse_memory_limits(std::string_view text) {
+  memory_limits limits;
+  auto const body = detail::trimmed(text);
+  if (body.empty()) return detail::bad_limits("the list of limits is empty");
+  if (body.front() == '{') {
+    auto const map = nlohmann::json::parse(body, nullptr, false);
+    if (!map.is_object() || map.empty()) return detail::bad_limits("'" + std::string(body) + "' is not a map of limits");
+    for (auto const& [key, value] : map.items()) {
+      GPUPLACE_TRY(auto const entry, detail::read_limit(key, value));
+      limits.by_position.insert(entry);
+    }
+    return limits;
+  }
+  std::size_t position = 0;
+  for (std::size_t from = 0; from <= body.size(); ++position) {
+    auto const comma = std::min(body.find(',', from), body.size());
+    GPUPLACE_TRY(auto const amount, parse_bytes(body.substr(from, comma - from)));
+    limits.by_position.emplace(position, amount);
+    from = comma + 1;
+  }
+  return limits;
+}
+
+/// A view under limits, and what its reader should know.
+struct limited_view {
+  device_group view;
+  std::vector<std::string> notes;
+};
+
+/// The devices that `limits` names, in the view's order, under their limits. A zero excludes a device, as a missing
+/// entry does; a limit above what the device has is lowered to that, with a note.
+/// Errors:     errc::not_found for a device that the view lacks; errc::does_not_fit when no device is left
+inline result<limited_view> apply(memory_limits const& limits, device_group const& view) {
+  limited_view made;
+  std::vector<std::size_t> kept;
+  std::vector<bytes> amounts;
+  for (auto const& [position, limit] : limits.by_position) {
+    if (position >= view.size())
+      return error{errc::not_found, "there is no device " + std::to_string(position) + ": the view has " + std::to_string(view.size()), "max_memory",
+                   "name devices 0 to " + std::to_string(view.size() - 1)};
+    if (limit.count() == 0) continue;
+    if (limit > view.capacity(position))
+      made.notes.push_back(to_string(view[position].id) + ": the limit of " + to_string(limit) + " is more than its " +
+                           to_string(view.capacity(position)) + ", which are taken instead");
+    kept.push_back(position);
+    amounts.push_back(std::min(limit, view.capacity(position)));
+  }
+  if (kept.empty()) return error{errc::does_not_fit, "the limits exclude every device", "max_memory", "give at least one device a limit above 0"};
+  made.view = view.subset(kept).with_limits(amounts);
+  return made;
+}
+
+}  // namespace gpuplace

@@ -1,0 +1,102 @@
+#pragma once
+/// @file
+/// When nothing fits: the nearest demands that would, in the words users know.
+
+#include <gpuplace/core/quantity_text.hpp>
+#include <gpuplace/model/describe.hpp>
+#include <gpuplace/model/model_description.hpp>
+#include <gpuplace/topology/device_group.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace gpuplace {
+
+/// Says whether a workload fits a view; `place()` without its explanations.
+using fits_function = std::function<bool(workload const&, device_group const&)>;
+
+namespace detail {
+
+/// The largest n in [1, highest) for which `fits(n)` holds, given that fitting is monotone; 0: none.
+template <class Fits>
+std::int64_t largest_fitting(std::int64_t highest, Fits fits) {
+  std::int64_t low = 0;
+  std::int64_t high = highest;
+  while (high - low > 1) {
+    auto const middle = low + (high - low) / 2;
+    (fits(middle) ? low : high) = middle;
+  }
+  return low;
+}
+
+inline workload with_load(workload work, std::function<void(demand&)> const& change) {
+  for (auto& m : work.models) change(m.load);
+  return work;
+}
+
+inline std::optional<workload> in_format(workload work, dtype type) {
+  for (auto& m : work.models) {
+    m.model = describe(m.model.config, type, m.model.name, m.model.source);
+    m.load.type = type;
+  }
+  return work;
+}
+
+/// `view` with `extra` more devices like its last one, linked as its last two are.
+inline device_group extended(device_group const& view, std::size_t extra) {
+  std::vector<device> devices(view.begin(), view.end());
+  std::vector<bytes> limits;
+  for (std::size_t i = 0; i < view.size(); ++i) limits.push_back(view.capacity(i));
+  auto const last = view.size() - 1;
+  for (std::size_t i = 1; i <= extra; ++i) {
+    devices.push_back(view[last]);
+    devices.back().id.index = view[last].id.index + static_cast<int>(i);
+    limits.push_back(view.capacity(last));
+  }
+  auto const typical = view.size() > 1 ? view.path(last - 1, last) : path{.kind = path_kind::sys};
+  return device_group(std::move(devices), [view, last, typical](std::size_t a, std::size_t b) {
+           return a <= last && b <= last ? view.path(a, b) : typical;
+         }).with_limits(limits);
+}
+
+}  // namespace detail
+
+/// Demands near `work` that fit: a shorter context, fewer sequences, weights of fewer bits, more devices.
+/// Each entry is one line for people, with the option that asks for it. Empty when none of these alone helps.
+inline std::vector<std::string> nearest_that_fit(workload const& work, device_group const& view, fits_function const& fits) {
+  std::vector<std::string> lines;
+  auto const& load = work.models.front().load;
+  if (view.empty() || work.models.empty()) return lines;
+  if (!load.weights_only) {
+    auto const context = detail::largest_fitting(load.context / load.kv_page, [&](std::int64_t pages) {
+      return fits(detail::with_load(work, [&](demand& d) { d.context = pages * load.kv_page; }), view);
+    });
+    if (context > 0) lines.push_back("--max-model-len " + std::to_string(context * load.kv_page));
+    auto const sequences = detail::largest_fitting(load.sequences, [&](std::int64_t n) {
+      return fits(detail::with_load(work, [&](demand& d) { d.sequences = n; }), view);
+    });
+    if (sequences > 0) lines.push_back("--max-num-seqs " + std::to_string(sequences));
+  }
+  for (auto const type : {dtype::int8, dtype::int4}) {
+    if (is_quantized(work.models.front().model.type)) break;
+    if (auto const smaller = detail::in_format(work, type); smaller && fits(*smaller, view)) {
+      lines.push_back("--dtype " + std::string(to_string(type)));
+      break;
+    }
+  }
+  constexpr std::size_t most_more = 64;
+  for (std::size_t extra = 1; extra <= most_more; ++extra)
+    if (auto const larger = detail::extended(view, extra); fits(work, larger)) {
+      auto const& model = view[view.size() - 1];
+      lines.push_back(std::to_string(extra) + " more device" + (extra == 1 ? "" : "s") + " like " + to_string(model.id) + " (" +
+                      to_string(view.capacity(view.size() - 1)) + " each)");
+      break;
+    }
+  return lines;
+}
+
+}  // namespace gpuplace
