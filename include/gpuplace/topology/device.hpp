@@ -4,7 +4,6 @@
 
 #include <gpuplace/core/device_id.hpp>
 #include <gpuplace/core/units.hpp>
-
 #include <optional>
 #include <string>
 
@@ -13,20 +12,20 @@ namespace gpuplace {
 /// One GPU, or one slot of CPU cores. Rates are the vendor's dense peaks; a rate of zero is unknown and costs nothing.
 struct device {
   device_id id{};
-  std::string name{};                      ///< as the driver shows it: "NVIDIA H100 80GB HBM3"
-  int numa = -1;                          ///< the NUMA node it hangs on; -1 is unknown
-  int physical_index = -1;                ///< its number before any renumbering: NVML's for GPUs
-  int cores = 0;                          ///< CPU cores of a slot; 0 for GPUs
-  bytes capacity{};                        ///< all memory that programs can use
-  std::optional<bytes> free{};             ///< what was free when a live machine was read; absent elsewhere
-  gigabytes_per_second memory_bandwidth{}; ///< of its own memory
-  teraflops peak_bf16{};                   ///< dense, without sparsity
-  teraflops peak_fp32{};                   ///< without tensor cores
-  seconds launch_cost{};                  ///< fixed cost of starting one unit's work
-  bool peer_to_peer = true;               ///< can reach another device over PCIe without host memory (GeForce cannot)
-  std::string uuid{};                      ///< "GPU-…" or "MIG-…"; may be empty
-  std::string pci{};                       ///< "00000000:18:00.0"; may be empty
-  std::string note{};                      ///< says which of these figures were assumed; empty when none
+  std::string name{};                       ///< as the driver shows it: "NVIDIA H100 80GB HBM3"
+  int numa = -1;                            ///< the NUMA node it hangs on; -1 is unknown
+  int physical_index = -1;                  ///< its number before any renumbering: NVML's for GPUs
+  int cores = 0;                            ///< CPU cores of a slot; 0 for GPUs
+  bytes capacity{};                         ///< all memory that programs can use
+  std::optional<bytes> free{};              ///< what was free when a live machine was read; absent elsewhere
+  gigabytes_per_second memory_bandwidth{};  ///< of its own memory
+  teraflops peak_bf16{};                    ///< dense, without sparsity
+  teraflops peak_fp32{};                    ///< without tensor cores
+  seconds launch_cost{};                    ///< fixed cost of starting one unit's work
+  bool peer_to_peer = true;                 ///< can reach another device over PCIe without host memory (GeForce cannot)
+  std::string uuid{};                       ///< "GPU-…" or "MIG-…"; may be empty
+  std::string pci{};                        ///< "00000000:18:00.0"; may be empty
+  std::string note{};                       ///< says which of these figures were assumed; empty when none
 
   friend bool operator==(device const&, device const&) = default;
 };

@@ -2,12 +2,11 @@
 /// @file
 /// An ordered view of some devices of a topology. Knows nothing of the graph it came from: no Boost.Graph here.
 
-#include <gpuplace/topology/device.hpp>
-#include <gpuplace/topology/link.hpp>
-
 #include <cassert>
 #include <cstddef>
 #include <functional>
+#include <gpuplace/topology/device.hpp>
+#include <gpuplace/topology/link.hpp>
 #include <initializer_list>
 #include <memory>
 #include <mutex>
@@ -24,7 +23,7 @@ namespace gpuplace {
 /// A value that is cheap to copy: copies share immutable data.
 /// Threads:    const calls are safe on shared objects
 class device_group {
-public:
+ public:
   /// Answers `path(i, j)` for positions of the devices the group was made with; called by several threads at once.
   using path_function = std::function<gpuplace::path(std::size_t from, std::size_t to)>;
 
@@ -110,7 +109,7 @@ public:
     return at == state_->index.end() ? std::nullopt : std::optional(at->second);
   }
 
-private:
+ private:
   struct state {
     std::vector<device> devices;
     std::vector<bytes> limits;

@@ -2,9 +2,8 @@
 /// @file
 /// Links of the topology graph and the paths that are made of them.
 
-#include <gpuplace/core/units.hpp>
-
 #include <array>
+#include <gpuplace/core/units.hpp>
 #include <limits>
 #include <optional>
 #include <string>
@@ -30,10 +29,17 @@ enum class path_kind {
 };
 
 namespace detail {
-inline constexpr std::array<std::pair<path_kind, std::string_view>, 11> path_kind_names{
-    {{path_kind::self, "self"}, {path_kind::memory, "memory"}, {path_kind::nvlink, "nvlink"}, {path_kind::c2c, "c2c"},
-     {path_kind::pix, "pix"}, {path_kind::pxb, "pxb"}, {path_kind::phb, "phb"}, {path_kind::node, "node"},
-     {path_kind::sys, "sys"}, {path_kind::network, "network"}, {path_kind::none, "none"}}};
+inline constexpr std::array<std::pair<path_kind, std::string_view>, 11> path_kind_names{{{path_kind::self, "self"},
+                                                                                         {path_kind::memory, "memory"},
+                                                                                         {path_kind::nvlink, "nvlink"},
+                                                                                         {path_kind::c2c, "c2c"},
+                                                                                         {path_kind::pix, "pix"},
+                                                                                         {path_kind::pxb, "pxb"},
+                                                                                         {path_kind::phb, "phb"},
+                                                                                         {path_kind::node, "node"},
+                                                                                         {path_kind::sys, "sys"},
+                                                                                         {path_kind::network, "network"},
+                                                                                         {path_kind::none, "none"}}};
 }
 
 constexpr std::string_view to_string(path_kind kind) { return detail::path_kind_names[static_cast<std::size_t>(kind)].second; }
@@ -51,25 +57,36 @@ constexpr bool is_pcie(path_kind kind) { return kind >= path_kind::pix && kind <
 /// The best way between two devices, or one link of such a way (then it is an edge of the graph).
 struct path {
   path_kind kind = path_kind::none;
-  int nvlinks = 0;                 ///< bonded NVLinks at the narrowest place; 0 unless `kind` is nvlink
+  int nvlinks = 0;                   ///< bonded NVLinks at the narrowest place; 0 unless `kind` is nvlink
   gigabytes_per_second bandwidth{};  ///< one direction, at the narrowest place
-  microseconds latency{};          ///< of a small copy
-  bool staged = false;             ///< the data goes through host memory, because the cards have no peer access
+  microseconds latency{};            ///< of a small copy
+  bool staged = false;               ///< the data goes through host memory, because the cards have no peer access
 
   /// What nvidia-smi prints in its matrix: "NV18", "PIX", "SYS", "X" for a device to itself; "MEM", "NET", "C2C", "-" besides.
   std::string label() const {
     switch (kind) {
-      case path_kind::self: return "X";
-      case path_kind::memory: return "MEM";
-      case path_kind::nvlink: return "NV" + std::to_string(nvlinks);
-      case path_kind::c2c: return "C2C";
-      case path_kind::pix: return "PIX";
-      case path_kind::pxb: return "PXB";
-      case path_kind::phb: return "PHB";
-      case path_kind::node: return "NODE";
-      case path_kind::sys: return "SYS";
-      case path_kind::network: return "NET";
-      case path_kind::none: break;
+      case path_kind::self:
+        return "X";
+      case path_kind::memory:
+        return "MEM";
+      case path_kind::nvlink:
+        return "NV" + std::to_string(nvlinks);
+      case path_kind::c2c:
+        return "C2C";
+      case path_kind::pix:
+        return "PIX";
+      case path_kind::pxb:
+        return "PXB";
+      case path_kind::phb:
+        return "PHB";
+      case path_kind::node:
+        return "NODE";
+      case path_kind::sys:
+        return "SYS";
+      case path_kind::network:
+        return "NET";
+      case path_kind::none:
+        break;
     }
     return "-";
   }

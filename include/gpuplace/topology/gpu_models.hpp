@@ -1,0 +1,92 @@
+#pragma once
+/// @file
+/// What is known of each card: memory, rates, links. One row a card; adding a card is adding a row.
+
+#include <array>
+#include <cstdint>
+#include <gpuplace/core/quantity_text.hpp>
+#include <gpuplace/topology/device.hpp>
+#include <string>
+#include <string_view>
+
+namespace gpuplace::topology {
+
+/// One card, or what stands in for an unknown one.
+struct gpu_model {
+  std::string_view key;     ///< as users write it: "h100"
+  std::string_view name;    ///< as the driver prints it
+  double memory_gib;        ///< usable, as cudaMemGetInfo gives the total
+  double memory_bandwidth;  ///< GB/s
+  double peak_bf16;         ///< dense TFLOP/s on tensor cores, fp32 accumulation; fp16 where the card has no bf16
+  double peak_fp32;         ///< TFLOP/s without tensor cores
+  int nvlinks;              ///< links of one card; 0 without an NVSwitch or mesh
+  double nvlink_rate;       ///< GB/s of one link in one direction, as NCCL counts it
+  int pcie;                 ///< generation of its x16 slot
+  bool peer_to_peer;        ///< peer access over PCIe
+};
+
+/// Memory: cuDeviceTotalMem read 85,017,493,504 bytes on an H100 80GB HBM3; the other values are the totals that CUDA programs
+/// print for these cards (79.15 GiB of an A100's 80), all below the label because driver and ECC keep some.
+/// Bandwidth and peaks: NVIDIA's datasheets (H100, H200, A100, V100, L40S, L4, A10, T4, RTX A6000, HGX B200), its Ampere GA102 and
+/// Ada whitepapers for the RTX cards (3060 scaled from the 3090 by cores and clock). Dense: half of the figure "with sparsity".
+/// NVLink rate: NCCL's graph/topo.h (sm70 and sm80 20.0, sm90 20.6, sm100 40.1).
+/// Peer access: NVIDIA's driver offers none over PCIe on GeForce cards since the RTX 30 series.
+inline constexpr std::array<gpu_model, 16> gpu_models{{
+    {"b200", "NVIDIA B200", 178.3, 8000, 2250, 80, 18, 40.1, 5, true},
+    {"h200", "NVIDIA H200", 139.8, 4800, 989.4, 66.9, 18, 20.6, 5, true},
+    {"h100", "NVIDIA H100 80GB HBM3", 79.18, 3350, 989.4, 66.9, 18, 20.6, 5, true},
+    {"h100-pcie", "NVIDIA H100 PCIe", 79.1, 2000, 756, 51.2, 0, 0, 5, true},
+    {"a100", "NVIDIA A100-SXM4-80GB", 79.15, 2039, 312, 19.5, 12, 20, 4, true},
+    {"a100-40gb", "NVIDIA A100-SXM4-40GB", 39.4, 1555, 312, 19.5, 12, 20, 4, true},
+    {"a100-pcie", "NVIDIA A100 80GB PCIe", 79.15, 1935, 312, 19.5, 0, 0, 4, true},
+    {"v100", "Tesla V100-SXM2-16GB", 15.77, 900, 125, 15.7, 6, 20, 3, true},
+    {"v100-32gb", "Tesla V100-SXM2-32GB", 31.74, 900, 125, 15.7, 6, 20, 3, true},
+    {"l40s", "NVIDIA L40S", 44.4, 864, 362, 91.6, 0, 0, 4, true},
+    {"a6000", "NVIDIA RTX A6000", 47.5, 768, 154.8, 38.7, 0, 0, 4, true},
+    {"l4", "NVIDIA L4", 22.0, 300, 121, 30.3, 0, 0, 4, true},
+    {"a10", "NVIDIA A10", 22.0, 600, 125, 31.2, 0, 0, 4, true},
+    {"rtx4090", "NVIDIA GeForce RTX 4090", 23.6, 1008, 165.2, 82.6, 0, 0, 4, false},
+    {"rtx3090", "NVIDIA GeForce RTX 3090", 23.7, 936, 71, 35.6, 0, 0, 4, false},
+    {"rtx3060", "NVIDIA GeForce RTX 3060", 11.76, 360, 25.6, 12.7, 0, 0, 4, false},
+}};
+
+/// A card that nothing is known of: small on purpose, so that a plan for it errs on the safe side.
+inline constexpr gpu_model unknown_gpu{"", "GPU of unknown make", 12, 300, 25, 10, 0, 20, 3, true};
+
+/// A round-figure data-centre card, for `uniform:`.
+inline constexpr gpu_model uniform_gpu{"", "uniform", 80, 2000, 300, 20, 18, 20, 4, true};
+
+/// Fixed cost of starting one layer's kernels on a GPU, about ten launches of 2 to 3 microseconds each.
+inline constexpr microseconds gpu_launch_cost{25};
+
+/// The card that users call `key` ("h100") or the driver calls so ("NVIDIA H100 80GB HBM3"); null when unknown.
+constexpr gpu_model const* find_gpu_model(std::string_view key) {
+  for (auto const& model : gpu_models)
+    if (model.key == key || model.name == key) return &model;
+  return nullptr;
+}
+
+/// All keys, for error messages: "b200, h200, …".
+inline std::string gpu_model_keys() {
+  std::string text;
+  for (auto const& model : gpu_models) text.append(text.empty() ? "" : ", ").append(model.key);
+  return text;
+}
+
+/// Device `cuda:index` made of this card.
+inline device make_gpu(gpu_model const& model, int index, int numa = -1, std::string host = {}) {
+  device d;
+  d.id = {device_kind::cuda, index, std::move(host)};
+  d.name = model.name;
+  d.numa = numa;
+  d.physical_index = index;
+  d.capacity = bytes{static_cast<std::int64_t>(model.memory_gib * 0x1p30)};
+  d.memory_bandwidth = gigabytes_per_second{model.memory_bandwidth};
+  d.peak_bf16 = teraflops{model.peak_bf16};
+  d.peak_fp32 = teraflops{model.peak_fp32};
+  d.launch_cost = gpu_launch_cost;
+  d.peer_to_peer = model.peer_to_peer;
+  return d;
+}
+
+}  // namespace gpuplace::topology
