@@ -34,11 +34,12 @@ public:
     auto const* const value = find(key);
     if (!value) return refuse(errc::malformed, key, "is missing");
     if (!value->is_number_integer()) return refuse(errc::malformed, key, "must be a whole number, not " + shown(*value));
-    bool const huge = value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(most);
-    if (huge || value->get<std::int64_t>() < least)
+    auto const number = value->get<std::int64_t>();
+    bool const wrapped = value->is_number_unsigned() && number < 0;
+    if (wrapped || number < least || number > most)
       return refuse(errc::malformed, key,
                     "is " + shown(*value) + ", outside " + std::to_string(least) + " to " + std::to_string(most));
-    return value->get<std::int64_t>();
+    return number;
   }
   result<std::int64_t> whole_or(char const* key, std::int64_t fallback, std::int64_t least, std::int64_t most) const {
     return find(key) ? whole(key, least, most) : result<std::int64_t>(fallback);
