@@ -76,3 +76,24 @@ install_venv() {
   shift
   "$python" -m venv "$folder" && "$folder/bin/python" -m pip install --no-cache-dir --no-compile --progress-bar off "$@"
 }
+
+# As many compilers at once as there are cores, but one for each 2 GiB of memory: ATen's headers are large.
+compile_jobs() {
+  local cores memory
+  cores=$(nproc)
+  memory=$(awk '/MemAvailable/ {print int($2 / 2097152)}' /proc/meminfo)
+  ((memory < 1)) && memory=1
+  printf '%d' "$((memory < cores ? memory : cores))"
+}
+
+# configure PRESET [CMAKE_ARGUMENT…]
+configure() { step "configure-$1" "configuring ($1)" cmake -S "$root" --preset "$@"; }
+
+# build PRESET [TARGET…]: in the preset's folder under build/; everything where no target is named.
+build() {
+  local preset=$1 what=${*:2}
+  shift
+  step "build-$preset" "building ${what:-everything} ($preset)" cmake --build "$(build_folder "$preset")" -j "$(compile_jobs)" ${what:+--target "$@"}
+}
+
+build_folder() { [[ $1 == release ]] && printf '%s' "$root/build" || printf '%s' "$root/build/$1"; }
