@@ -1,0 +1,88 @@
+#pragma once
+/// @file
+/// Registries with the strategies that come with gpuplace.
+
+#include <gpuplace/placement/allocation.hpp>
+#include <gpuplace/placement/partition.hpp>
+#include <gpuplace/plugin/any_allocation.hpp>
+#include <gpuplace/plugin/any_partition.hpp>
+#include <gpuplace/plugin/any_routing.hpp>
+#include <gpuplace/plugin/registry.hpp>
+#include <gpuplace/routing/contiguous_shards.hpp>
+#include <gpuplace/routing/round_robin.hpp>
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gpuplace {
+
+namespace detail {
+
+/// The most devices, replicas or shares that a spec may name: beyond any machine, far from overflow.
+inline constexpr std::int64_t most_devices = 1'000'000;
+
+template <class Any>
+void add_builtin(registry<Any>& to, std::string_view name, std::string usage, std::string description, typename registry<Any>::factory make) {
+  [[maybe_unused]] auto const added = to.add(std::string(name), std::move(usage), std::move(description), std::move(make));
+  assert(added);
+}
+
+/// A strategy `S` that takes no arguments.
+template <class S, class Any>
+void add_plain(registry<Any>& to, std::string description) {
+  add_builtin(to, S::name, std::string(S::name), std::move(description), [](spec const& asked) -> result<Any> {
+    GPUPLACE_CHECK(asked.allow(0));
+    return Any(S{});
+  });
+}
+
+inline result<any_allocation> make_data_parallel(spec const& asked) {
+  GPUPLACE_CHECK(asked.allow(1));
+  if (asked.arguments.empty()) return any_allocation(data_parallel{});
+  GPUPLACE_TRY(auto const replicas, asked.integer(0, 1, most_devices));
+  return any_allocation(data_parallel{static_cast<std::size_t>(replicas)});
+}
+
+inline result<any_allocation> make_ratio(spec const& asked) {
+  GPUPLACE_CHECK(asked.allow(1));
+  GPUPLACE_TRY(auto const shares, asked.integers(0, 1, most_devices));
+  return any_allocation(ratio(std::vector<std::size_t>(shares.begin(), shares.end())));
+}
+
+}  // namespace detail
+
+/// `data_parallel`, `one_group`, `ratio`, `separate`, `same`.
+inline registry<any_allocation> builtin_allocations() {
+  registry<any_allocation> known("allocation");
+  detail::add_builtin(known, data_parallel::name, "data_parallel(N)", "N replicas on devices of their own; one for each device without N",
+                      detail::make_data_parallel);
+  detail::add_plain<one_group>(known, "one replica that may use all devices");
+  detail::add_builtin(known, ratio::name, "ratio(A:B)", "A shares of the devices for the first model, B for the second, and so on",
+                      detail::make_ratio);
+  detail::add_plain<separate>(known, "one device for each model");
+  detail::add_plain<same>(known, "all models on the same device");
+  return known;
+}
+
+/// `whole`, `even`.
+inline registry<any_partition> builtin_partitions() {
+  registry<any_partition> known("partition");
+  detail::add_plain<whole>(known, "all of a replica on one device");
+  detail::add_plain<even>(known, "the same number of layers on every device of a replica");
+  return known;
+}
+
+/// `contiguous_shards`, `round_robin`.
+inline registry<any_routing> builtin_routings() {
+  registry<any_routing> known("routing");
+  detail::add_plain<contiguous_shards>(known, "one consecutive part of the batch for each instance");
+  detail::add_plain<round_robin>(known, "one request to each instance in turn");
+  return known;
+}
+
+}  // namespace gpuplace
