@@ -1,0 +1,359 @@
+#pragma once
+/// @file
+/// Continuous batching: which sequences take part in the next step, and with which tokens.
+
+#include <gpuplace/core/result.hpp>
+#include <gpuplace/routing/fleet_view.hpp>
+#include <gpuplace/runtime/admission.hpp>
+#include <gpuplace/runtime/batch.hpp>
+#include <gpuplace/runtime/detail/sequence.hpp>
+#include <gpuplace/runtime/generation.hpp>
+#include <gpuplace/runtime/kv_pages.hpp>
+#include <gpuplace/runtime/random_stream.hpp>
+#include <gpuplace/runtime/step_executor.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gpuplace {
+
+/// A request in a scheduler. `index` is small and used again once a request has ended, so that a caller may keep a
+/// table of its own by it.
+struct sequence_id {
+  std::uint32_t index = 0;
+  std::uint32_t reuse = 0;
+
+  friend bool operator==(sequence_id const&, sequence_id const&) = default;
+};
+
+/// What happened to a request: new tokens, its end, or both.
+struct scheduler_event {
+  sequence_id id;
+  std::span<token_id const> tokens;        ///< valid while the event is looked at
+  std::optional<result<generation>> end;   ///< nothing follows it
+};
+
+/// The state machine of continuous batching: submissions and finished steps in, the next step's batch out.
+/// It has no I/O, no thread and no clock; time comes as an argument, from any origin. A step takes one token of every
+/// decoding sequence and fills what is left of `step_tokens` with chunks of prompts, oldest request first. A request
+/// is admitted when there is a slot and the pages for its prompt; later pages come one by one, and when none is left
+/// the youngest sequence gives up its own and is computed again later: it loses nothing and repeats nothing.
+/// Threads:    none of its own; one call at a time
+/// Complexity: a step is O(its rows), and allocates nothing once warm
+class scheduler {
+public:
+  explicit scheduler(executor_limits const& limits) : limits_(limits), pool_(limits.kv_pages) {
+    assert(limits.slots > 0 && limits.step_tokens > 0 && limits.page_tokens > 0);
+    auto const slots = static_cast<std::size_t>(limits.slots);
+    for (auto slot = limits.slots; slot-- > 0;) slots_.push_back(static_cast<slot_id>(slot));
+    running_.reserve(slots);
+    batch_.rows.reserve(slots);
+    in_batch_.reserve(slots);
+    events_.reserve(slots);
+  }
+  scheduler(scheduler&&) = delete;
+
+  /// Takes a request. Errors: as check_request, or the error of the lost device.
+  result<sequence_id> submit(generation_request request, seconds now) {
+    if (lost_) return *lost_;
+    GPUPLACE_CHECK(check_request(request, limits_));
+    auto const i = table_.add();
+    auto& s = table_[i];
+    s.prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
+    s.longest = longest(request, limits_);
+    s.stream = random_stream(request.how, request.index);
+    s.request = std::move(request);
+    s.tokens.clear();
+    s.computed = 0;
+    s.cancelled = s.started = false;
+    s.submitted = now;
+    s.first_step = seconds{0};
+    s.first_token.reset();
+    wait(i, false);
+    return sequence_id{i, s.reuse};
+  }
+
+  /// Ends a request: at once, or with the step it takes part in. An id that has ended is ignored.
+  void cancel(sequence_id id, seconds now) {
+    if (id.index >= table_.size()) return;
+    auto& s = table_[id.index];
+    if (s.reuse != id.reuse || s.state == detail::sequence_state::unused) return;
+    if (s.in_batch) {
+      s.cancelled = true;
+    } else {
+      end(id.index, finished(s, finish_reason::cancelled, now), {});
+      forget_ended();
+    }
+  }
+
+  /// Ends every request as cancelled, whatever step is in flight; complete() must not be called for that step.
+  void cancel_all(seconds now) {
+    end_step();
+    end_all([&](detail::sequence& s) { return finished(s, finish_reason::cancelled, now); });
+  }
+
+  /// The next step's batch; null when there is nothing to do or a step is in flight. It stays as it is until complete().
+  batch const* next_batch(seconds now) {
+    if (in_flight_) return nullptr;
+    batch_.rows.clear();
+    auto budget = limits_.step_tokens;
+    bool const had_pages = add_running(budget);
+    if (had_pages) admit(budget);
+    for (auto const i : in_batch_) {
+      auto& s = table_[i];
+      if (!std::exchange(s.started, true)) s.first_step = now;
+    }
+    in_flight_ = !batch_.rows.empty();
+    return in_flight_ ? &batch_ : nullptr;
+  }
+
+  /// Takes what came of the step. A failed step fails the requests in it, a lost device all requests now and later.
+  void complete(result<step_outcome> const& outcome, seconds now) {
+    assert(in_flight_);
+    auto const checked = check_outcome(outcome);
+    if (checked) take_tokens(outcome->tokens, now);
+    else fail_step(checked.error());
+    end_step();
+    forget_ended();
+  }
+
+  bool in_flight() const { return in_flight_; }
+
+  /// Calls `f(scheduler_event&)` for what happened since the last call, in order. `f` must not call the scheduler.
+  template <class F>
+  void drain_events(F f) {
+    for (auto& e : events_) f(e);
+    events_.clear();
+  }
+
+  /// Calls `f(slot_id)` for each slot that the executor must release before the next step.
+  template <class F>
+  void drain_released(F f) {
+    for (auto const slot : released_) f(slot);
+    released_.clear();
+  }
+
+  instance_load load() const {
+    instance_load now;
+    now.running = static_cast<std::int64_t>(running_.size());
+    now.waiting = waiting_.size();
+    now.queued_tokens = waiting_tokens_;
+    for (auto const i : running_)
+      if (auto const pending = table_[i].pending(); pending > 1) now.queued_tokens += pending;
+    now.kv_used = pool_.size() > 0 ? 1 - static_cast<double>(pool_.free()) / static_cast<double>(pool_.size()) : 0;
+    now.available = !lost_;
+    return now;
+  }
+
+  executor_limits const& limits() const { return limits_; }
+  kv_pages const& pages() const { return pool_; }
+
+private:
+  using index = detail::sequence_index;
+  using state = detail::sequence_state;
+
+  // ---- building a batch
+
+  /// Rows of the sequences that run already. False where one had to give up its pages.
+  bool add_running(std::int64_t& budget) {
+    auto decodes = std::count_if(running_.begin(), running_.end(), [&](index i) { return table_[i].pending() == 1; });
+    bool had_pages = true;
+    for (std::size_t at = 0; at < running_.size() && budget > 0; ++at) {
+      auto& s = table_[running_[at]];
+      if (s.pending() == 1) --decodes;
+      auto const chunk = std::min(s.pending(), s.pending() == 1 ? budget : budget - decodes);
+      if (chunk <= 0) continue;
+      auto const before = running_.size();
+      bool const grown = grow(running_[at], s.computed + chunk);
+      had_pages = had_pages && running_.size() == before;
+      if (!grown) break;
+      add_row(running_[at], chunk);
+      budget -= chunk;
+    }
+    return had_pages;
+  }
+
+  void admit(std::int64_t& budget) {
+    while (budget > 0 && !waiting_.empty() && !slots_.empty()) {
+      auto const i = waiting_.front();
+      auto& s = table_[i];
+      // Beside running sequences, leave each of them a page to grow into: admitting only to preempt would waste prefills.
+      auto const needed = pages_for(s.size(), limits_.page_tokens) + static_cast<std::int64_t>(running_.size());
+      if (!running_.empty() && pool_.free() < needed) return;
+      start(i);
+      auto const chunk = std::min(s.pending(), budget);
+      add_row(i, chunk);
+      budget -= chunk;
+    }
+  }
+
+  void start(index i) {
+    auto& s = table_[i];
+    waiting_.remove(i);
+    waiting_tokens_ -= s.size();
+    if (s.tokens.empty()) {
+      s.tokens = std::move(s.request.prompt);
+      s.tokens.reserve(static_cast<std::size_t>(s.longest));
+      s.pages.reserve(static_cast<std::size_t>(pages_for(s.longest, limits_.page_tokens)));
+    }
+    s.slot = slots_.back();
+    slots_.pop_back();
+    s.state = state::running;
+    running_.push_back(i);
+    [[maybe_unused]] bool const grown = grow(i, s.size());
+    assert(grown);
+  }
+
+  void add_row(index i, std::int64_t chunk) {
+    auto& s = table_[i];
+    bool const last = chunk == s.pending();
+    batch_.rows.push_back({s.slot, s.computed, s.chunk(chunk), s.pages, last ? 1 : 0, s.request.how, s.stream});
+    in_batch_.push_back(i);
+    s.in_batch = true;
+  }
+
+  /// Pages for the first `tokens` of sequence `i`, taken from the youngest where the pool has none. False where `i`
+  /// itself was the youngest and gave up its own.
+  bool grow(index i, std::int64_t tokens) {
+    auto const wanted = static_cast<std::size_t>(pages_for(tokens, limits_.page_tokens));
+    while (table_[i].pages.size() < wanted) {
+      if (auto const page = pool_.take()) {
+        table_[i].pages.push_back(*page);
+      } else {
+        auto const youngest = running_.back();
+        running_.pop_back();
+        give_up(youngest);
+        table_[youngest].computed = 0;
+        wait(youngest, true);
+        if (youngest == i) return false;
+      }
+    }
+    return true;
+  }
+
+  void wait(index i, bool first) {
+    table_[i].state = state::waiting;
+    waiting_tokens_ += table_[i].size();
+    first ? waiting_.push_front(i) : waiting_.push_back(i);
+  }
+
+  /// Slot and pages of a running sequence.
+  void give_up(index i) {
+    auto& s = table_[i];
+    pool_.give_back(s.pages);
+    s.pages.clear();
+    slots_.push_back(s.slot);
+    released_.push_back(s.slot);
+    s.slot = -1;
+  }
+
+  // ---- taking a step's outcome
+
+  result<void> check_outcome(result<step_outcome> const& outcome) const {
+    if (!outcome) return outcome.error();
+    std::size_t expected = 0;
+    for (auto const& row : batch_.rows) expected += static_cast<std::size_t>(row.samples);
+    if (outcome->tokens.size() != expected)
+      return error{errc::mismatch,
+                   "the executor gave " + std::to_string(outcome->tokens.size()) + " tokens for a step that samples " + std::to_string(expected),
+                   "step", {}};
+    return {};
+  }
+
+  void take_tokens(std::span<token_id const> tokens, seconds now) {
+    std::size_t next = 0;
+    for (std::size_t row = 0; row < in_batch_.size(); ++row) {
+      auto const i = in_batch_[row];
+      auto& s = table_[i];
+      s.computed += static_cast<std::int64_t>(batch_.rows[row].tokens.size());
+      bool const sampled = batch_.rows[row].samples > 0;
+      auto const token = sampled ? tokens[next++] : token_id{-1};
+      if (s.cancelled) end(i, finished(s, finish_reason::cancelled, now), {});
+      else if (sampled) take_token(i, token, now);
+    }
+  }
+
+  void take_token(index i, token_id token, seconds now) {
+    auto& s = table_[i];
+    auto const& stops = s.request.end_tokens;
+    if (!s.first_token) s.first_token = now;
+    if (std::find(stops.begin(), stops.end(), token) != stops.end()) return end(i, finished(s, finish_reason::stop, now), {});
+    s.tokens.push_back(token);
+    auto const fresh = std::span<token_id const>(s.tokens).last(1);
+    if (s.size() >= s.longest) return end(i, finished(s, finish_reason::length, now), fresh);
+    events_.push_back({{i, s.reuse}, fresh, std::nullopt});
+  }
+
+  void fail_step(error const& why) {
+    if (why.code == errc::device_lost) {
+      lost_ = why;
+      end_all([&](detail::sequence&) -> result<generation> { return why; });
+    } else {
+      for (auto const i : in_batch_) end(i, why, {});
+    }
+  }
+
+  void end_step() {
+    for (auto const i : in_batch_) table_[i].in_batch = false;
+    in_batch_.clear();
+    in_flight_ = false;
+  }
+
+  generation finished(detail::sequence const& s, finish_reason reason, seconds now) const {
+    generation g;
+    if (!s.tokens.empty()) g.tokens.assign(s.tokens.begin() + s.prompt_tokens, s.tokens.end());
+    g.reason = reason;
+    g.prompt_tokens = s.prompt_tokens;
+    g.total = now - s.submitted;
+    g.queued = s.started ? s.first_step - s.submitted : g.total;
+    g.first_token = s.first_token ? *s.first_token - s.submitted : g.total;
+    return g;
+  }
+
+  /// Leaves `i` in running_: forget_ended() takes all that ended out at once.
+  void end(index i, result<generation> how, std::span<token_id const> fresh) {
+    auto& s = table_[i];
+    events_.push_back({{i, s.reuse}, fresh, std::move(how)});
+    if (s.state == state::running) {
+      give_up(i);
+    } else {
+      waiting_.remove(i);
+      waiting_tokens_ -= s.size();
+    }
+    s.in_batch = false;
+    table_.remove(i);
+  }
+
+  void forget_ended() {
+    std::erase_if(running_, [&](index i) { return table_[i].state == state::unused; });
+  }
+
+  template <class How>
+  void end_all(How how) {
+    for (auto const i : running_) end(i, how(table_[i]), {});
+    forget_ended();
+    while (!waiting_.empty()) end(waiting_.front(), how(table_[waiting_.front()]), {});
+  }
+
+  executor_limits limits_;
+  kv_pages pool_;
+  std::vector<slot_id> slots_;
+  detail::sequence_table table_;
+  detail::sequence_queue waiting_{table_};
+  std::int64_t waiting_tokens_ = 0;
+  std::vector<index> running_;  ///< oldest first
+  batch batch_;
+  std::vector<index> in_batch_;  ///< whose rows they are
+  bool in_flight_ = false;
+  std::optional<error> lost_;
+  std::vector<scheduler_event> events_;
+  std::vector<slot_id> released_;
+};
+
+}  // namespace gpuplace
