@@ -16,7 +16,7 @@
 
 namespace gpuplace {
 
-/// Keys of a stored plan that this version does not know, with their JSON text: they survive a round trip.
+/// Keys of a stored plan that this version does not know, with their JSON text (compact, keys sorted): they survive a round trip.
 using unknown_keys = std::map<std::string, std::string>;
 
 /// Consecutive units on one device.
@@ -58,7 +58,8 @@ struct model_plan {
   std::int64_t context = 0;
   std::int64_t batch = 0;
   coupling how = coupling::independent;
-  tied_head head = tied_head::copied;
+  bool tied_embeddings = false;            ///< the head multiplies with the embedding's weight
+  tied_head head = tied_head::copied;      ///< where such a head is
   std::vector<replica> replicas;
   unknown_keys extra;
 
@@ -71,7 +72,7 @@ struct planned_device {
   std::string name;
   std::string uuid;
   std::string pci;
-  int physical_index = 0;
+  int physical_index = 0;  ///< its number before any renumbering; -1 is unknown
   bytes capacity_bytes;  ///< the limit that the plan keeps
   bytes used_bytes;      ///< weights, KV demand and workspace of all stages, and the backend's base
   unknown_keys extra;
@@ -85,6 +86,7 @@ struct model_prediction {
   seconds decode_step{0};        ///< one token of every sequence of one replica
   seconds prefill{0};            ///< one prompt of the full context through one replica
   double tokens_per_second = 0;  ///< all replicas together, decoding
+  unknown_keys extra{};
 
   friend bool operator==(model_prediction const&, model_prediction const&) = default;
 };
@@ -98,6 +100,7 @@ struct plan {
   std::vector<model_prediction> predicted;
   std::vector<std::string> notes;  ///< what planning wants its reader to know: clamped limits, idle devices
   unknown_keys extra;
+  unknown_keys predicted_extra{};  ///< of the object `predicted`
 
   friend bool operator==(plan const&, plan const&) = default;
 };
