@@ -1,13 +1,12 @@
-#include <gpuplace/model/config_json.hpp>
-#include <gpuplace/model/presets.hpp>
-
-#include "model/temporary_folder.hpp"
-
 #include <gtest/gtest.h>
 
+#include <gpuplace/model/config_json.hpp>
+#include <gpuplace/model/presets.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "model/temporary_folder.hpp"
 
 using namespace gpuplace;
 using nlohmann::json;
@@ -120,19 +119,20 @@ TEST(config_json, a_window_counts_only_where_it_is_used) {
 }
 
 TEST(config_json, every_needed_key_is_named_when_it_is_missing) {
-  for (char const* key : {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size",
-                          "max_position_embeddings"}) {
+  for (char const* key :
+       {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size", "max_position_embeddings"}) {
     expect_refused(without(llama31_json(), key), errc::malformed, "'" + std::string(key) + "' is missing");
     expect_refused(with(llama31_json(), key, nullptr), errc::malformed, "'" + std::string(key) + "' is missing");
   }
 }
 
 TEST(config_json, senseless_values_are_refused_with_the_key) {
-  std::vector<json> const values{0, -1, 1.5, "many", true, json::array(), json::object(), std::uint64_t{0xffffffffffffffff},
-                                 std::int64_t{1} << 62};
+  std::vector<json> const values{
+      0, -1, 1.5, "many", true, json::array(), json::object(), std::uint64_t{0xffffffffffffffff}, std::int64_t{1} << 62};
   for (char const* key : {"hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size",
                           "vocab_size", "max_position_embeddings", "head_dim"})
-    for (auto const& value : values) expect_refused(with(llama31_json(), key, value), errc::malformed, '\'' + std::string(key) + '\'');
+    for (auto const& value : values)
+      expect_refused(with(llama31_json(), key, value), errc::malformed, '\'' + std::string(key) + '\'');
   for (char const* key : {"rms_norm_eps", "rope_theta"})
     for (auto const& value : std::vector<json>{0, -1.0, "big", true, json::array()})
       expect_refused(with(llama31_json(), key, value), errc::malformed, '\'' + std::string(key) + '\'');
@@ -150,7 +150,8 @@ TEST(config_json, what_gpuplace_cannot_compute_is_unsupported) {
   expect_refused(with(llama31_json(), "architectures", {"MambaForCausalLM"}), errc::unsupported,
                  "known: LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM");
   expect_refused(with(llama31_json(), "rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}), errc::unsupported, "yarn");
-  expect_refused(with(llama31_json(), "rope_scaling", {{"rope_type", "llama3"}}), errc::malformed, "'rope_scaling.factor' is missing");
+  expect_refused(with(llama31_json(), "rope_scaling", {{"rope_type", "llama3"}}), errc::malformed,
+                 "'rope_scaling.factor' is missing");
   expect_refused(with(llama31_json(), "rope_scaling", 4), errc::malformed, "'rope_scaling'");
   expect_refused(with(llama31_json(), "hidden_act", "gelu"), errc::unsupported, "gelu");
   expect_refused(with(llama31_json(), "torch_dtype", "int8"), errc::unsupported, "'torch_dtype'");

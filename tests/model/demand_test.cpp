@@ -1,6 +1,6 @@
-#include <gpuplace/model/demand.hpp>
-
 #include <gtest/gtest.h>
+
+#include <gpuplace/model/demand.hpp>
 
 using namespace gpuplace;
 

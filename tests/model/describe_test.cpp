@@ -1,9 +1,8 @@
-#include <gpuplace/model/describe.hpp>
-#include <gpuplace/model/presets.hpp>
-
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <gpuplace/model/describe.hpp>
+#include <gpuplace/model/presets.hpp>
 #include <stdexcept>
 #include <string>
 
@@ -41,13 +40,15 @@ TEST(describe, bytes_are_the_published_parameters_in_every_plain_format) {
 
 TEST(describe, a_copied_head_weighs_as_much_as_the_embedding) {
   auto const tied = described("smollm2-135m");
-  EXPECT_EQ(total_weight_bytes(tied, tied_head::copied) - total_weight_bytes(tied, tied_head::shared), tied.units.front().weight_bytes);
+  EXPECT_EQ(total_weight_bytes(tied, tied_head::copied) - total_weight_bytes(tied, tied_head::shared),
+            tied.units.front().weight_bytes);
   auto const untied = described("qwen3-8b");
   EXPECT_EQ(total_weight_bytes(untied, tied_head::copied), total_weight_bytes(untied, tied_head::shared));
 }
 
 TEST(describe, quantised_layers_shrink_and_the_rest_stays_in_bf16) {
-  auto const plain = described("llama-3.1-8b"), int8 = described("llama-3.1-8b", dtype::int8), int4 = described("llama-3.1-8b", dtype::int4);
+  auto const plain = described("llama-3.1-8b"), int8 = described("llama-3.1-8b", dtype::int8),
+             int4 = described("llama-3.1-8b", dtype::int4);
   for (std::size_t i = 0; i < plain.units.size(); ++i) {
     EXPECT_EQ(int8.units[i].kv_bytes_per_token, plain.units[i].kv_bytes_per_token) << "the cache is in bf16";
     if (plain.units[i].kind != unit_kind::decoder_layer) {

@@ -1,6 +1,6 @@
-#include <gpuplace/model/dtype.hpp>
-
 #include <gtest/gtest.h>
+
+#include <gpuplace/model/dtype.hpp>
 
 using namespace gpuplace;
 

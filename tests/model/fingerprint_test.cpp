@@ -1,8 +1,7 @@
-#include <gpuplace/model/fingerprint.hpp>
-#include <gpuplace/model/presets.hpp>
-
 #include <gtest/gtest.h>
 
+#include <gpuplace/model/fingerprint.hpp>
+#include <gpuplace/model/presets.hpp>
 #include <set>
 #include <string>
 

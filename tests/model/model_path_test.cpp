@@ -1,10 +1,9 @@
-#include <gpuplace/model/model_path.hpp>
-
-#include "model/temporary_folder.hpp"
-
 #include <gtest/gtest.h>
 
+#include <gpuplace/model/model_path.hpp>
 #include <string>
+
+#include "model/temporary_folder.hpp"
 
 using namespace gpuplace;
 using testing_tools::scoped_environment;

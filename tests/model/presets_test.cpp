@@ -1,8 +1,7 @@
-#include <gpuplace/model/presets.hpp>
-#include <gpuplace/model/tensors.hpp>
-
 #include <gtest/gtest.h>
 
+#include <gpuplace/model/presets.hpp>
+#include <gpuplace/model/tensors.hpp>
 #include <string>
 
 using namespace gpuplace;
@@ -23,17 +22,14 @@ TEST_P(preset_counts, equal_the_published_ones) {
   EXPECT_EQ(config.tied_embeddings, GetParam().tied);
 }
 
-INSTANTIATE_TEST_SUITE_P(all, preset_counts,
-                         testing::Values(published{"qwen2.5-1.5b", 1'543'714'304, 28, true}, published{"qwen2.5-3b", 3'085'938'688, 36, true},
-                                         published{"qwen2.5-7b", 7'615'616'512, 28, false},
-                                         published{"qwen2.5-14b", 14'770'033'664, 48, false},
-                                         published{"qwen2.5-32b", 32'763'876'352, 64, false},
-                                         published{"qwen2.5-72b", 72'706'203'648, 80, false},
-                                         published{"qwen2.5-vl-72b", 73'410'777'344, 80, false},
-                                         published{"qwen3-1.7b", 1'720'574'976, 28, true}, published{"qwen3-8b", 8'190'735'360, 36, false},
-                                         published{"llama-3.1-8b", 8'030'261'248, 32, false},
-                                         published{"llama-3.1-70b", 70'553'706'496, 80, false},
-                                         published{"smollm2-135m", 134'515'008, 30, true}));
+INSTANTIATE_TEST_SUITE_P(
+    all, preset_counts,
+    testing::Values(published{"qwen2.5-1.5b", 1'543'714'304, 28, true}, published{"qwen2.5-3b", 3'085'938'688, 36, true},
+                    published{"qwen2.5-7b", 7'615'616'512, 28, false}, published{"qwen2.5-14b", 14'770'033'664, 48, false},
+                    published{"qwen2.5-32b", 32'763'876'352, 64, false}, published{"qwen2.5-72b", 72'706'203'648, 80, false},
+                    published{"qwen2.5-vl-72b", 73'410'777'344, 80, false}, published{"qwen3-1.7b", 1'720'574'976, 28, true},
+                    published{"qwen3-8b", 8'190'735'360, 36, false}, published{"llama-3.1-8b", 8'030'261'248, 32, false},
+                    published{"llama-3.1-70b", 70'553'706'496, 80, false}, published{"smollm2-135m", 134'515'008, 30, true}));
 
 TEST(presets, a_published_tied_head_may_be_counted_twice) {
   auto config = preset_config("qwen3-1.7b").value();

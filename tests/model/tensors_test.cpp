@@ -1,9 +1,8 @@
-#include <gpuplace/model/presets.hpp>
-#include <gpuplace/model/tensors.hpp>
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <gpuplace/model/presets.hpp>
+#include <gpuplace/model/tensors.hpp>
 #include <set>
 #include <string>
 #include <vector>

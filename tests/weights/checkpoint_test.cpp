@@ -1,13 +1,12 @@
-#include <gpuplace/weights/checkpoint.hpp>
-
-#include "weights/tiny_files.hpp"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <gpuplace/weights/checkpoint.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "weights/tiny_files.hpp"
 
 using namespace gpuplace;
 using namespace gpuplace::testing_tools;
@@ -139,13 +138,15 @@ TEST(checkpoint, every_tensor_is_held_against_the_config) {
 
 TEST(checkpoint, wrong_shapes_and_formats_are_named) {
   temporary_folder const folder;
-  auto const shape = check_checkpoint(
-      written(folder, with_change(qwen2, "model.layers.1.mlp.up_proj.weight",
-                                  [](owned_tensor& t) { t = make_tensor(t.name, t.type, {16, 24}); })),
-      qwen2);
+  auto const shape = check_checkpoint(written(folder, with_change(qwen2, "model.layers.1.mlp.up_proj.weight",
+                                                                  [](owned_tensor& t) {
+                                                                    t = make_tensor(t.name, t.type, {16, 24});
+                                                                  })),
+                                      qwen2);
   EXPECT_EQ(shape.error().what, "tensor 'model.layers.1.mlp.up_proj.weight' is [16, 24] and config.json asks for [24, 16]");
   auto const format = check_checkpoint(
-      written(folder, with_change(qwen2, "model.norm.weight", [](owned_tensor& t) { t = make_tensor(t.name, element_type::i8, t.shape); })),
+      written(folder,
+              with_change(qwen2, "model.norm.weight", [](owned_tensor& t) { t = make_tensor(t.name, element_type::i8, t.shape); })),
       qwen2);
   EXPECT_EQ(format.error().code, errc::unsupported);
   EXPECT_NE(format.error().what.find("I8"), std::string::npos);
@@ -155,7 +156,8 @@ TEST(checkpoint, extra_tensors_are_reported) {
   temporary_folder const folder;
   auto const config = config_of("LlamaForCausalLM", true);
   auto tensors = tiny_tensors(config);
-  for (char const* name : {"model.layers.0.self_attn.rotary_emb.inv_freq", "lm_head.weight", "model.layers.0.self_attn.q_proj.bias"})
+  for (char const* name :
+       {"model.layers.0.self_attn.rotary_emb.inv_freq", "lm_head.weight", "model.layers.0.self_attn.q_proj.bias"})
     tensors.push_back(make_tensor(name, element_type::f32, {2}));
   auto const report = check_checkpoint(written(folder, tensors), config).value();
   EXPECT_EQ(report.ignored, (std::vector<std::string>{"lm_head.weight", "model.layers.0.self_attn.rotary_emb.inv_freq"}));
@@ -165,7 +167,9 @@ TEST(checkpoint, extra_tensors_are_reported) {
 TEST(checkpoint, the_fingerprint_sees_names_formats_and_shapes) {
   temporary_folder const folder;
   auto const base = weights_fingerprint(written(folder, tiny_tensors(qwen2)));
-  auto const changed = [&](auto change) { return weights_fingerprint(written(folder, with_change(qwen2, "model.norm.weight", change))); };
+  auto const changed = [&](auto change) {
+    return weights_fingerprint(written(folder, with_change(qwen2, "model.norm.weight", change)));
+  };
   EXPECT_EQ(changed([](owned_tensor& t) { t.data[0] = std::byte{1}; }), base) << "not the numbers";
   EXPECT_NE(changed([](owned_tensor& t) { t.name = "model.norm.bias"; }), base);
   EXPECT_NE(changed([](owned_tensor& t) { t.type = element_type::f16; }), base);

@@ -1,6 +1,6 @@
-#include <gpuplace/weights/element_type.hpp>
-
 #include <gtest/gtest.h>
+
+#include <gpuplace/weights/element_type.hpp>
 
 using namespace gpuplace;
 

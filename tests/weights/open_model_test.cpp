@@ -1,12 +1,11 @@
-#include <gpuplace/weights/open_model.hpp>
-
-#include "weights/tiny_files.hpp"
-
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <gpuplace/weights/open_model.hpp>
 #include <string>
+
+#include "weights/tiny_files.hpp"
 
 using namespace gpuplace;
 using namespace gpuplace::testing_tools;

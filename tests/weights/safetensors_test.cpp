@@ -1,14 +1,13 @@
-#include <gpuplace/weights/safetensors.hpp>
-
-#include "weights/tiny_files.hpp"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
+#include <gpuplace/weights/safetensors.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "weights/tiny_files.hpp"
 
 using namespace gpuplace;
 using namespace gpuplace::testing_tools;
@@ -150,7 +149,7 @@ TEST(safetensors, a_broken_header_never_breaks_the_reader) {
   auto const header_end = 8 + static_cast<std::size_t>(static_cast<unsigned char>(whole[0])) +
                           (static_cast<std::size_t>(static_cast<unsigned char>(whole[1])) << 8);
   for (std::size_t at = 0; at < header_end; ++at)
-    for (char const flip : {'\x01', '\x02', '\x10', '\x40', '\x80', '\xff'}) {
+    for (char const flip : {'\x01', '\x10', '\x80'}) {
       auto broken = whole;
       broken[at] = static_cast<char>(broken[at] ^ flip);
       auto const file = open_safetensors(folder.write("broken", broken));

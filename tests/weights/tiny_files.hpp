@@ -2,20 +2,18 @@
 /// @file
 /// Small models with made-up numbers, written as checkpoints.
 
+#include <cstddef>
+#include <filesystem>
 #include <gpuplace/model/config_json.hpp>
 #include <gpuplace/model/tensors.hpp>
 #include <gpuplace/weights/safetensors.hpp>
-
-#include "model/temporary_folder.hpp"
-
 #include <nlohmann/json.hpp>
-
-#include <cstddef>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "model/temporary_folder.hpp"
 
 namespace gpuplace::testing_tools {
 
@@ -45,9 +43,18 @@ inline result<void> write_tensors(std::filesystem::path const& path, std::span<o
 
 /// config.json of a small model of the class `name`.
 inline nlohmann::json tiny_config(std::string const& name, bool tied) {
-  return {{"architectures", {name}}, {"hidden_size", 16},         {"num_hidden_layers", 3},        {"num_attention_heads", 4},
-          {"head_dim", 4},           {"num_key_value_heads", 2},  {"intermediate_size", 24},       {"vocab_size", 40},
-          {"tie_word_embeddings", tied}, {"torch_dtype", "bfloat16"}, {"max_position_embeddings", 64}, {"eos_token_id", 2}};
+  return {{"architectures", {name}},
+          {"hidden_size", 16},
+          {"num_hidden_layers", 3},
+          {"num_attention_heads", 4},
+          {"head_dim", 4},
+          {"num_key_value_heads", 2},
+          {"intermediate_size", 24},
+          {"vocab_size", 40},
+          {"tie_word_embeddings", tied},
+          {"torch_dtype", "bfloat16"},
+          {"max_position_embeddings", 64},
+          {"eos_token_id", 2}};
 }
 
 /// All tensors that `config` asks for, in bf16.

@@ -2,15 +2,13 @@
 /// @file
 /// Reads the hyperparameters that a Hugging Face checkpoint states in config.json.
 
-#include <gpuplace/model/detail/json_fields.hpp>
-#include <gpuplace/model/json_file.hpp>
-#include <gpuplace/model/model_config.hpp>
-
-#include <nlohmann/json.hpp>
-
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <gpuplace/model/detail/json_fields.hpp>
+#include <gpuplace/model/json_file.hpp>
+#include <gpuplace/model/model_config.hpp>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -62,9 +60,9 @@ inline result<void> read_sizes(json_fields const& fields, model_config& config) 
   GPUPLACE_TRY(config.vocabulary, fields.whole("vocab_size", 1, most_vocabulary));
   GPUPLACE_TRY(config.max_positions, fields.whole("max_position_embeddings", 1, most_positions));
   if (config.heads % config.kv_heads != 0)
-    return fields.refuse(errc::malformed, "num_attention_heads",
-                         "is " + std::to_string(config.heads) + ", not a multiple of 'num_key_value_heads' " +
-                             std::to_string(config.kv_heads));
+    return fields.refuse(
+        errc::malformed, "num_attention_heads",
+        "is " + std::to_string(config.heads) + ", not a multiple of 'num_key_value_heads' " + std::to_string(config.kv_heads));
   if (!fields.find("head_dim") && config.hidden % config.heads != 0)
     return fields.refuse(errc::malformed, "hidden_size",
                          "is " + std::to_string(config.hidden) + ", not a multiple of 'num_attention_heads' " +

@@ -2,11 +2,10 @@
 /// @file
 /// From a configuration to the chain of units that planning places.
 
+#include <cstdint>
 #include <gpuplace/model/fingerprint.hpp>
 #include <gpuplace/model/model_description.hpp>
 #include <gpuplace/model/tensors.hpp>
-
-#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -75,11 +74,21 @@ inline unit describe_unit(model_config const& c, dtype type, unit_tensors const&
   u.flops_per_token = matrix_flops(from);
   auto const computed = compute_dtype(type);
   switch (u.kind) {
-    case unit_kind::vision: size_vision(c, computed, u); break;
-    case unit_kind::embedding: size_embedding(c, computed, u); break;
-    case unit_kind::decoder_layer: size_decoder_layer(c, computed, layer, u); break;
-    case unit_kind::final_norm: size_final_norm(c, computed, u); break;
-    case unit_kind::head: size_head(c, computed, u); break;
+    case unit_kind::vision:
+      size_vision(c, computed, u);
+      break;
+    case unit_kind::embedding:
+      size_embedding(c, computed, u);
+      break;
+    case unit_kind::decoder_layer:
+      size_decoder_layer(c, computed, layer, u);
+      break;
+    case unit_kind::final_norm:
+      size_final_norm(c, computed, u);
+      break;
+    case unit_kind::head:
+      size_head(c, computed, u);
+      break;
   }
   return u;
 }

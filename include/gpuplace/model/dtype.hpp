@@ -49,8 +49,10 @@ constexpr bytes stored_bytes(std::int64_t count, dtype type) {
 /// int8 carries one fp32 scale a row; int4 one bf16 scale for each group of 64 inputs in a row.
 constexpr bytes linear_bytes(std::int64_t rows, std::int64_t columns, dtype type) {
   constexpr std::int64_t group = 64;
-  auto const scales = type == dtype::int8 ? bytes{rows * 4} : type == dtype::int4 ? bytes{rows * ((columns + group - 1) / group) * 2} : bytes{};
-  return stored_bytes(rows * columns, type) + scales;
+  auto const plain = stored_bytes(rows * columns, type);
+  if (type == dtype::int8) return plain + bytes{rows * 4};
+  if (type == dtype::int4) return plain + bytes{rows * ((columns + group - 1) / group) * 2};
+  return plain;
 }
 
 /// Reads the names above and those of config.json and vLLM (bfloat16, float16, half, float32, float).
@@ -61,7 +63,8 @@ inline result<dtype> parse_dtype(std::string_view text) {
   if (text == "bfloat16") return dtype::bf16;
   if (text == "float16" || text == "half") return dtype::fp16;
   if (text == "float32" || text == "float") return dtype::fp32;
-  return error{errc::invalid_argument, "unknown number format '" + std::string(text) + "'", {}, "one of fp32, bf16, fp16, int8, int4"};
+  return error{errc::invalid_argument, "unknown number format '" + std::string(text) + "'", {},
+               "one of fp32, bf16, fp16, int8, int4"};
 }
 
 }  // namespace gpuplace

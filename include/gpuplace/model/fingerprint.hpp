@@ -2,11 +2,10 @@
 /// @file
 /// A model's identity as a short text that is the same on every machine.
 
-#include <gpuplace/model/model_config.hpp>
-
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <gpuplace/model/model_config.hpp>
 #include <string>
 #include <string_view>
 
@@ -14,7 +13,7 @@ namespace gpuplace {
 
 /// FNV-1a over 64 bits: stable across machines and versions, not meant against forgery.
 class fnv1a {
-public:
+ public:
   constexpr fnv1a& add(std::string_view text) {
     for (char const c : text) mix(static_cast<unsigned char>(c));
     mix(0xff);  // no UTF-8 text holds it: "ab","c" differs from "a","bc"
@@ -30,11 +29,12 @@ public:
   constexpr std::uint64_t value() const { return hash_; }
   std::string hex() const {
     std::string text(16, '0');
-    for (int digit = 0; digit < 16; ++digit) text[static_cast<std::size_t>(15 - digit)] = "0123456789abcdef"[(hash_ >> (4 * digit)) & 15];
+    for (int digit = 0; digit < 16; ++digit)
+      text[static_cast<std::size_t>(15 - digit)] = "0123456789abcdef"[(hash_ >> (4 * digit)) & 15];
     return text;
   }
 
-private:
+ private:
   constexpr void mix(unsigned char byte) { hash_ = (hash_ ^ byte) * 0x100000001b3u; }
   std::uint64_t hash_ = 0xcbf29ce484222325u;
 };
@@ -44,8 +44,8 @@ private:
 inline std::string config_fingerprint(model_config const& c) {
   fnv1a hash;
   hash.add(to_string(c.family));
-  for (auto const size : {c.hidden, c.layers, c.heads, c.kv_heads, c.head_dim, c.intermediate, c.vocabulary, c.sliding_window,
-                          c.first_sliding_layer})
+  for (auto const size :
+       {c.hidden, c.layers, c.heads, c.kv_heads, c.head_dim, c.intermediate, c.vocabulary, c.sliding_window, c.first_sliding_layer})
     hash.add(size);
   for (bool const flag : {c.tied_embeddings, c.qkv_bias, c.output_bias, c.mlp_bias, c.qk_norm}) hash.add(std::int64_t{flag});
   hash.add(c.rms_epsilon).add(c.rope_theta);
@@ -53,7 +53,8 @@ inline std::string config_fingerprint(model_config const& c) {
     hash.add("llama3").add(r->factor).add(r->low_frequency_factor).add(r->high_frequency_factor).add(r->original_context);
   if (auto const& v = c.vision) {
     hash.add("vision");
-    for (auto const size : {v->hidden, v->blocks, v->heads, v->intermediate, v->channels, v->patch, v->temporal_patch, v->spatial_merge})
+    for (auto const size :
+         {v->hidden, v->blocks, v->heads, v->intermediate, v->channels, v->patch, v->temporal_patch, v->spatial_merge})
       hash.add(size);
   }
   return hash.hex();

@@ -2,15 +2,13 @@
 /// @file
 /// A JSON file as a result: a missing, unreadable or broken file is an error that names the file and the line.
 
-#include <gpuplace/core/result.hpp>
-
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <gpuplace/core/result.hpp>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -26,7 +24,8 @@ inline result<nlohmann::json> parse_json(std::string_view text, std::string cons
   } catch (nlohmann::json::parse_error const& e) {
     auto const read = std::min(e.byte, text.size());
     auto const line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(read), '\n');
-    return error{errc::malformed, "is not valid JSON", origin + ':' + std::to_string(line), "the file may be cut short; fetch it again"};
+    return error{errc::malformed, "is not valid JSON", origin + ':' + std::to_string(line),
+                 "the file may be cut short; fetch it again"};
   } catch (nlohmann::json::exception const& e) {
     return error{errc::malformed, std::string("is not valid JSON: ") + e.what(), origin, {}};
   }

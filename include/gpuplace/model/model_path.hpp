@@ -2,11 +2,10 @@
 /// @file
 /// What a user wrote for a model (a folder, a config.json, `preset:NAME`, `Org/Name`) as a place to read it from.
 
-#include <gpuplace/core/result.hpp>
-#include <gpuplace/model/json_file.hpp>
-
 #include <cstdlib>
 #include <filesystem>
+#include <gpuplace/core/result.hpp>
+#include <gpuplace/model/json_file.hpp>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -36,7 +35,8 @@ inline bool is_repository_name(std::string_view text) {
   auto const slash = text.find('/');
   if (slash == 0 || slash == text.npos || slash + 1 == text.size() || text.front() == '.' || text[slash + 1] == '.') return false;
   constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-  return text.substr(0, slash).find_first_not_of(allowed) == text.npos && text.substr(slash + 1).find_first_not_of(allowed) == text.npos;
+  return text.substr(0, slash).find_first_not_of(allowed) == text.npos &&
+         text.substr(slash + 1).find_first_not_of(allowed) == text.npos;
 }
 
 /// The name of the folder that `path` leads to, whatever way it is written ("models/x/", ".").

@@ -2,11 +2,10 @@
 /// @file
 /// Configurations of published models by name, so that planning needs no file.
 
-#include <gpuplace/core/result.hpp>
-#include <gpuplace/model/model_config.hpp>
-
 #include <array>
 #include <cstdint>
+#include <gpuplace/core/result.hpp>
+#include <gpuplace/model/model_config.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -105,9 +104,12 @@ inline result<model_config> preset_config(std::string_view name) {
     names += (names.empty() ? "" : ", ") + std::string(sizes.name);
     if (sizes.name != name) continue;
     auto config = detail::config_of(sizes);
-    if (config.family != architecture::llama) detail::complete_qwen(config);
-    else if (name.starts_with("llama-3.1")) detail::complete_llama31(config);
-    else detail::complete_smollm2(config);
+    if (config.family != architecture::llama)
+      detail::complete_qwen(config);
+    else if (name.starts_with("llama-3.1"))
+      detail::complete_llama31(config);
+    else
+      detail::complete_smollm2(config);
     if (name.starts_with("qwen2.5-vl")) config.vision = detail::qwen25_vl_tower();
     return config;
   }

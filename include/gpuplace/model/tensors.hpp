@@ -2,12 +2,11 @@
 /// @file
 /// The tensors a checkpoint of a given configuration holds: the one truth about names, shapes and bytes.
 
+#include <cstddef>
+#include <cstdint>
 #include <gpuplace/model/dtype.hpp>
 #include <gpuplace/model/model_config.hpp>
 #include <gpuplace/model/unit.hpp>
-
-#include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,7 +44,7 @@ namespace detail {
 
 /// Collects the tensors of one module.
 class tensor_list {
-public:
+ public:
   explicit tensor_list(std::string module, bool quantizable = false) : module_(std::move(module)), quantizable_(quantizable) {}
 
   tensor_list& vector(std::string_view name, std::int64_t size) { return add(name, {size}, false); }
@@ -59,7 +58,7 @@ public:
   }
   unit_tensors as(unit_kind kind) && { return {std::move(module_), kind, std::move(tensors_)}; }
 
-private:
+ private:
   std::string module_;
   bool quantizable_;
   std::vector<tensor_spec> tensors_;

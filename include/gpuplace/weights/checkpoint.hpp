@@ -2,17 +2,15 @@
 /// @file
 /// A checkpoint's weights: one safetensors file, or shards joined by an index.
 
+#include <cstddef>
+#include <filesystem>
 #include <gpuplace/core/result.hpp>
 #include <gpuplace/model/fingerprint.hpp>
 #include <gpuplace/model/json_file.hpp>
 #include <gpuplace/model/tensors.hpp>
 #include <gpuplace/weights/safetensors.hpp>
-
-#include <nlohmann/json.hpp>
-
-#include <cstddef>
-#include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -24,7 +22,7 @@ namespace gpuplace {
 /// The tensors of a folder's safetensors files by name. Views live as long as the checkpoint, also after it is moved.
 /// Threads:    const calls are safe on shared objects
 class checkpoint {
-public:
+ public:
   /// Takes open files whose tensors have different names.
   /// Errors:     errc::malformed for a tensor that two files hold
   static result<checkpoint> join(std::vector<safetensors_file> files) {
@@ -33,7 +31,8 @@ public:
     for (auto const& file : all.files_)
       for (auto const& tensor : file.tensors())
         if (!all.by_name_.emplace(tensor.name, &tensor).second)
-          return error{errc::malformed, "tensor '" + std::string(tensor.name) + "' is in another shard too", file.path().string(), {}};
+          return error{
+              errc::malformed, "tensor '" + std::string(tensor.name) + "' is in another shard too", file.path().string(), {}};
     return all;
   }
 
@@ -62,7 +61,7 @@ public:
     return found;
   }
 
-private:
+ private:
   checkpoint() = default;
 
   std::vector<safetensors_file> files_;
@@ -107,7 +106,8 @@ inline result<checkpoint> open_shards(std::filesystem::path const& folder) {
   GPUPLACE_TRY(auto joined, checkpoint::join(std::move(files)));
   for (auto const& [tensor, shard] : shard_of)
     if (!joined.find(tensor))
-      return error{errc::malformed, "tensor '" + tensor + "' is not there, though the index says so", (folder / shard).string(), {}};
+      return error{
+          errc::malformed, "tensor '" + tensor + "' is not there, though the index says so", (folder / shard).string(), {}};
   return joined;
 }
 
@@ -121,7 +121,8 @@ inline bool is_harmless(std::string_view name, model_config const& config) {
 /// Whether `folder` has weights that open_checkpoint would read.
 inline bool has_checkpoint(std::filesystem::path const& folder) {
   std::error_code ignored;
-  return std::filesystem::exists(folder / detail::single_file, ignored) || std::filesystem::exists(folder / detail::index_file, ignored);
+  return std::filesystem::exists(folder / detail::single_file, ignored) ||
+         std::filesystem::exists(folder / detail::index_file, ignored);
 }
 
 /// Opens model.safetensors, or else the shards that model.safetensors.index.json names.
@@ -158,9 +159,10 @@ inline result<checkpoint_report> check_checkpoint(checkpoint const& weights, mod
     if (!tensor)
       return error{errc::mismatch, "tensor '" + spec.name + "' is missing", where, "config.json and weights must be of one model"};
     if (tensor->shape != spec.shape)
-      return error{errc::mismatch,
-                   "tensor '" + spec.name + "' is " + shape_text(tensor->shape) + " and config.json asks for " + shape_text(spec.shape),
-                   where, "config.json and weights must be of one model"};
+      return error{
+          errc::mismatch,
+          "tensor '" + spec.name + "' is " + shape_text(tensor->shape) + " and config.json asks for " + shape_text(spec.shape),
+          where, "config.json and weights must be of one model"};
     if (!to_dtype(tensor->type))
       return error{errc::unsupported, "tensor '" + spec.name + "' is " + std::string(to_string(tensor->type)), where,
                    "give weights in BF16, F16 or F32"};

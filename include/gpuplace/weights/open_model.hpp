@@ -2,13 +2,12 @@
 /// @file
 /// From what a user wrote for a model to its description, checked against the weights where there are any.
 
+#include <filesystem>
 #include <gpuplace/model/config_json.hpp>
 #include <gpuplace/model/describe.hpp>
 #include <gpuplace/model/model_path.hpp>
 #include <gpuplace/model/presets.hpp>
 #include <gpuplace/weights/checkpoint.hpp>
-
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,7 +21,8 @@ namespace gpuplace {
 /// @param path    a folder with config.json, or a config.json alone: then weights are not looked at
 /// @param type    the format to size for; the checkpoint's own where nothing is given
 /// Errors:     those of read_model_config, open_checkpoint and check_checkpoint
-inline result<model_description> describe_checkpoint(std::filesystem::path const& path, std::optional<dtype> type, std::string name) {
+inline result<model_description> describe_checkpoint(std::filesystem::path const& path, std::optional<dtype> type,
+                                                     std::string name) {
   GPUPLACE_TRY(auto const config, read_model_config(path));
   auto model = describe(config, type.value_or(config.type), std::move(name), path.string());
   std::error_code ignored;

@@ -2,19 +2,17 @@
 /// @file
 /// Reads and writes single safetensors files.
 
-#include <gpuplace/core/result.hpp>
-#include <gpuplace/model/json_file.hpp>
-#include <gpuplace/weights/detail/mapped_file.hpp>
-#include <gpuplace/weights/tensor_view.hpp>
-
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <gpuplace/core/result.hpp>
+#include <gpuplace/model/json_file.hpp>
+#include <gpuplace/weights/detail/mapped_file.hpp>
+#include <gpuplace/weights/tensor_view.hpp>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,7 +24,7 @@ namespace gpuplace {
 /// A safetensors file, mapped into memory: opening reads the header alone, and a tensor's pages come when touched.
 /// Threads:    const calls are safe on shared objects
 class safetensors_file {
-public:
+ public:
   std::filesystem::path const& path() const { return path_; }
 
   /// All tensors, in the order of their data in the file.
@@ -39,7 +37,7 @@ public:
     return found != by_name_.end() && tensors_[*found].name == name ? &tensors_[*found] : nullptr;
   }
 
-private:
+ private:
   friend class safetensors_reader;
   safetensors_file() = default;
 
@@ -52,7 +50,7 @@ private:
 
 /// Checks a header before any number in it is believed.
 class safetensors_reader {
-public:
+ public:
   explicit safetensors_reader(std::filesystem::path path) { file_.path_ = std::move(path); }
 
   result<safetensors_file> read() && {
@@ -66,15 +64,19 @@ public:
     return std::move(file_);
   }
 
-private:
+ private:
   static constexpr std::size_t length_bytes = 8;
   static constexpr std::uint64_t longest_header = 100'000'000;  // the limit of the format's own library
 
-  error refuse(std::string what, errc code = errc::malformed) const {
-    return {code, std::move(what), file_.path_.string(), "the file is cut short or broken; fetch it again"};
+  error refuse(std::string what) const {
+    return {errc::malformed, std::move(what), file_.path_.string(), "the file is cut short or broken; fetch it again"};
   }
-  error refuse_tensor(std::string_view name, std::string const& what, errc code = errc::malformed) const {
-    return refuse("tensor '" + std::string(name) + "' " + what, code);
+  error refuse_tensor(std::string_view name, std::string const& what) const {
+    return refuse("tensor '" + std::string(name) + "' " + what);
+  }
+  error refuse_type(std::string_view name, std::string const& type) const {
+    return {errc::unsupported, "tensor '" + std::string(name) + "' has the unknown dtype " + type, file_.path_.string(),
+            "save it in a format that PyTorch computes with, such as BF16"};
   }
 
   result<nlohmann::json> read_header() {
@@ -82,12 +84,13 @@ private:
     if (all.size() < length_bytes) return refuse("is too short for a safetensors file");
     std::uint64_t length = 0;
     for (std::size_t i = 0; i < length_bytes; ++i) length |= static_cast<std::uint64_t>(all[i]) << (8 * i);
-    if (length > longest_header) return refuse("says that its header has " + std::to_string(length) + " bytes: not a safetensors file");
-    if (length > all.size() - length_bytes)
-      return refuse("ends inside its header of " + std::to_string(length) + " bytes");
+    if (length > longest_header)
+      return refuse("says that its header has " + std::to_string(length) + " bytes: not a safetensors file");
+    if (length > all.size() - length_bytes) return refuse("ends inside its header of " + std::to_string(length) + " bytes");
     auto const text = all.subspan(length_bytes, static_cast<std::size_t>(length));
     data_ = all.subspan(length_bytes + static_cast<std::size_t>(length));
-    GPUPLACE_TRY(auto header, parse_json({reinterpret_cast<char const*>(text.data()), text.size()}, file_.path_.string() + " (header)"));
+    GPUPLACE_TRY(auto header,
+                 parse_json({reinterpret_cast<char const*>(text.data()), text.size()}, file_.path_.string() + " (header)"));
     if (!header.is_object()) return refuse("has a header that is not an object");
     return {boost::system::in_place_value, std::move(header)};
   }
@@ -110,7 +113,7 @@ private:
     auto const type_name = entry.find("dtype");
     if (type_name == entry.end() || !type_name->is_string()) return refuse_tensor(name, "has no 'dtype'");
     auto const type = parse_element_type(type_name->get_ref<std::string const&>());
-    if (!type) return refuse_tensor(name, "has the unknown dtype " + type_name->get<std::string>(), errc::unsupported);
+    if (!type) return refuse_type(name, type_name->get<std::string>());
     tensor_view view;
     view.type = *type;
     if (!read_numbers(entry, "shape", view.shape)) return refuse_tensor(name, "has no sound 'shape'");
@@ -118,7 +121,8 @@ private:
     if (!read_numbers(entry, "data_offsets", offsets) || offsets.size() != 2 || offsets[0] > offsets[1])
       return refuse_tensor(name, "has no sound 'data_offsets'");
     if (offsets[1] > static_cast<std::int64_t>(data_.size()))
-      return refuse_tensor(name, "ends at byte " + std::to_string(offsets[1]) + ", but the file holds " + std::to_string(data_.size()));
+      return refuse_tensor(name,
+                           "ends at byte " + std::to_string(offsets[1]) + ", but the file holds " + std::to_string(data_.size()));
     std::int64_t size = element_size(view.type);
     bool const sane = std::all_of(view.shape.begin(), view.shape.end(), [&](std::int64_t n) { return multiply(size, n); });
     if (!sane || size != offsets[1] - offsets[0])
@@ -160,7 +164,8 @@ private:
 
 /// Opens a safetensors file and checks its header against its size.
 /// Errors:     errc::not_found, errc::unreadable; errc::malformed (cut short, header that is no JSON, offsets outside the file,
-///             sizes that are not shape times dtype, overlaps, gaps); errc::unsupported (an unknown dtype). All name file and tensor
+///             sizes that are not shape times dtype, overlaps, gaps); errc::unsupported (an unknown dtype). All name file and
+///             tensor
 /// Complexity: O(size of the header); no tensor is read
 /// Source:     the safetensors format
 inline result<safetensors_file> open_safetensors(std::filesystem::path path) { return safetensors_reader(std::move(path)).read(); }
@@ -175,10 +180,13 @@ inline result<void> write_safetensors(std::filesystem::path const& path, std::sp
     std::int64_t size = element_size(tensor.type);
     for (auto const n : tensor.shape) size *= n;
     if (static_cast<std::int64_t>(tensor.data.size()) != size || header.contains(tensor.name))
-      return error{errc::invalid_argument, "tensor '" + std::string(tensor.name) + "' is there twice or its data is not its shape's",
-                   path.string(), {}};
+      return error{errc::invalid_argument,
+                   "tensor '" + std::string(tensor.name) + "' is there twice or its data is not its shape's",
+                   path.string(),
+                   {}};
     auto const end = offset + tensor.data.size();
-    header[std::string(tensor.name)] = {{"dtype", to_string(tensor.type)}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
+    header[std::string(tensor.name)] = {
+        {"dtype", to_string(tensor.type)}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   auto text = header.dump();
@@ -190,7 +198,8 @@ inline result<void> write_safetensors(std::filesystem::path const& path, std::sp
   for (auto const& tensor : tensors)
     out.write(reinterpret_cast<char const*>(tensor.data.data()), static_cast<std::streamsize>(tensor.data.size()));
   out.close();
-  if (!out) return error{errc::unreadable, "cannot be written", path.string(), "check the folder's permissions and the room on the disk"};
+  if (!out)
+    return error{errc::unreadable, "cannot be written", path.string(), "check the folder's permissions and the room on the disk"};
   return {};
 }
 

@@ -2,10 +2,9 @@
 /// @file
 /// One tensor of a file, seen where it lies.
 
-#include <gpuplace/weights/element_type.hpp>
-
 #include <cstddef>
 #include <cstdint>
+#include <gpuplace/weights/element_type.hpp>
 #include <span>
 #include <string>
 #include <string_view>

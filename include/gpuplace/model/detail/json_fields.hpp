@@ -2,12 +2,10 @@
 /// @file
 /// Typed, bounded reads from one JSON object, whose errors name the file and the key.
 
-#include <gpuplace/core/result.hpp>
-
-#include <nlohmann/json.hpp>
-
 #include <cmath>
 #include <cstdint>
+#include <gpuplace/core/result.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,7 +15,7 @@ namespace gpuplace::detail {
 
 /// A view of `object`, which must outlive it. A key whose value is null counts as absent, as Hugging Face writes it.
 class json_fields {
-public:
+ public:
   json_fields(nlohmann::json const& object, std::string file, std::string prefix = {})
       : object_(object), file_(std::move(file)), prefix_(std::move(prefix)) {}
 
@@ -54,7 +52,9 @@ public:
     if (!std::isfinite(number) || number <= 0) return refuse(errc::malformed, key, "is " + shown(*value) + ", not above zero");
     return number;
   }
-  result<double> positive_or(char const* key, double fallback) const { return find(key) ? positive(key) : result<double>(fallback); }
+  result<double> positive_or(char const* key, double fallback) const {
+    return find(key) ? positive(key) : result<double>(fallback);
+  }
 
   result<bool> flag_or(char const* key, bool fallback) const {
     auto const* const value = find(key);
@@ -79,7 +79,7 @@ public:
 
   std::string const& file() const { return file_; }
 
-private:
+ private:
   /// Arrays and objects by their kind alone: a hostile file may nest them deeper than printing could follow.
   static std::string shown(nlohmann::json const& value) {
     if (value.is_structured()) return value.is_array() ? "a list" : "an object";

@@ -2,27 +2,26 @@
 /// @file
 /// A file's bytes as memory, read on first touch and never copied.
 
-#include <gpuplace/core/result.hpp>
-
-#include <cerrno>
-#include <cstddef>
-#include <filesystem>
-#include <span>
-#include <string>
-#include <system_error>
-#include <utility>
-
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <filesystem>
+#include <gpuplace/core/result.hpp>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
 
 namespace gpuplace::detail {
 
 /// Owns a read-only mapping. The file must not shrink while it is mapped.
 /// Threads:    const calls are safe on shared objects
 class mapped_file {
-public:
+ public:
   mapped_file() = default;
   mapped_file(mapped_file&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   mapped_file& operator=(mapped_file&& other) noexcept {
@@ -52,7 +51,7 @@ public:
 
   std::span<std::byte const> data() const { return {static_cast<std::byte const*>(data_), size_}; }
 
-private:
+ private:
   struct descriptor {
     explicit descriptor(int n) : number(n) {}
     descriptor(descriptor const&) = delete;
