@@ -76,7 +76,7 @@ struct best_paths_fn {
     std::vector<double> widest, latency;
     std::vector<vertex_t<G>> before;
     constexpr double infinity = std::numeric_limits<double>::infinity();
-    walk(
+    detail::walk(
         usable_links<G>{&g, source, 0}, [](link const& l) { return l.bandwidth.value(); }, std::greater<>{},
         [](double a, double b) { return std::min(a, b); }, 0.0, infinity, widest, before);
 
@@ -90,10 +90,10 @@ struct best_paths_fn {
     for (std::size_t const i : order) {
       if (double const width = widest[targets[i]]; width != usable.width) {
         usable.width = width;
-        walk(
+        detail::walk(
             usable, [](link const& l) { return l.latency.count(); }, std::less<>{}, std::plus<>{}, infinity, 0.0, latency, before);
       }
-      found[i] = collect(usable, before, latency, targets[i]);
+      found[i] = detail::collect(usable, before, latency, targets[i]);
     }
     for (std::size_t i = 0; i < targets.size(); ++i)
       if (targets[i] == source) found[i].kind = path_kind::self;

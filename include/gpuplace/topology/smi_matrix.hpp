@@ -144,6 +144,46 @@ inline gpu_model const& guessed_model(smi_matrix const& m) {
                       : unknown_gpu;
 }
 
+/// The NVLinks that every two GPUs have alike, where there are more in all than a card has: then switches join them. Else 0.
+inline int switched_nvlinks(smi_matrix const& m, gpu_model const& model) {
+  std::size_t gpus = 0;
+  std::optional<std::pair<path_kind, int>> every;
+  for (std::size_t i = 0; i < m.names.size(); ++i) {
+    if (!is_gpu(m.names[i])) continue;
+    ++gpus;
+    for (std::size_t j = 0; j < i; ++j) {
+      if (!is_gpu(m.names[j])) continue;
+      if (m.cell[i][j].first != path_kind::nvlink || (every && *every != m.cell[i][j])) return 0;
+      every = m.cell[i][j];
+    }
+  }
+  bool const too_many = every && static_cast<std::size_t>(every->second) * (gpus - 1) > static_cast<std::size_t>(model.nvlinks);
+  return gpus > 2 && too_many ? every->second : 0;
+}
+
+/// Links every two GPUs, or all of them to one NVSwitch.
+inline void join_cards(graph& g, smi_matrix const& m, std::vector<graph::vertex_descriptor> const& at, gpu_model const& model) {
+  int const switched = switched_nvlinks(m, model);
+  auto const fabric = switched > 0 ? g.add(vertex_kind::nvswitch, "NVSwitch") : graph::null_vertex();
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    if (!is_gpu(m.names[i])) continue;
+    if (switched > 0) g.connect(at[i], fabric, part_of(default_link(path_kind::nvlink, model, switched), 2));
+    for (std::size_t j = i + 1; j < at.size() && switched == 0; ++j)
+      if (is_gpu(m.names[j])) g.connect(at[i], at[j], default_link(m.cell[i][j].first, model, m.cell[i][j].second));
+  }
+}
+
+/// Hangs every network card on the GPU nearest to it, the first of several.
+inline void join_nics(graph& g, smi_matrix const& m, std::vector<graph::vertex_descriptor> const& at, gpu_model const& model) {
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    if (is_gpu(m.names[i])) continue;
+    std::optional<std::size_t> nearest;
+    for (std::size_t j = 0; j < at.size(); ++j)
+      if (is_gpu(m.names[j]) && (!nearest || m.cell[i][j].first < m.cell[i][*nearest].first)) nearest = j;
+    if (nearest) g.connect(at[i], at[*nearest], default_link(m.cell[i][*nearest].first, model));
+  }
+}
+
 }  // namespace detail
 
 /// True if `text` looks like the matrix of `nvidia-smi topo -m`, undamaged or not.
@@ -154,7 +194,8 @@ inline bool is_smi_matrix(std::string_view text) {
   return false;
 }
 
-/// The machine that `nvidia-smi topo -m` describes: every two GPUs joined by one link of the kind printed; a network card hangs on
+/// The machine that `nvidia-smi topo -m` describes: every two GPUs joined by one link of the kind printed, or all by an
+/// NVSwitch; a network card hangs on
 /// the nearest GPU, because data between GPUs does not pass through it.
 /// The text names no card: its memory and rates come from `options.model`, or from the smallest card that has so many NVLinks,
 /// and then `device::note` says so. Columns of affinity may be absent; terminal escape codes and the legend are passed over.
@@ -177,18 +218,8 @@ inline result<graph> read_smi_matrix(std::string_view text, read_options const& 
     if (options.model == nullptr) d.note = "card guessed, the matrix does not name it; say which: FILE@h200";
     at.push_back(g.add(std::move(d)));
   }
-  auto const join = [&](std::size_t i, std::size_t j) {
-    g.connect(at[i], at[j], default_link(m.cell[i][j].first, model, m.cell[i][j].second));
-  };
-  for (std::size_t i = 0; i < at.size(); ++i) {
-    std::optional<std::size_t> nearest;  // of a network card
-    for (std::size_t j = 0; j < at.size(); ++j) {
-      if (i == j || !detail::is_gpu(m.names[j])) continue;
-      if (detail::is_gpu(m.names[i]) && i < j) join(i, j);
-      if (!nearest || m.cell[i][j].first < m.cell[i][*nearest].first) nearest = j;
-    }
-    if (!detail::is_gpu(m.names[i]) && nearest) join(i, *nearest);
-  }
+  detail::join_cards(g, m, at, model);
+  detail::join_nics(g, m, at, model);
   return g;
 }
 

@@ -1,0 +1,6 @@
+// expected-error {{"topology_graph: make it undirected"}}
+#include <gpuplace/topology/graph.hpp>
+
+// Links that go one way only.
+using near_miss = boost::adjacency_list<boost::vecS, boost::vecS, boost::directedS, gpuplace::topology::vertex, gpuplace::link>;
+static_assert(gpuplace::topology::check_topology_graph<near_miss>());

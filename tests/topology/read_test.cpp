@@ -1,0 +1,93 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <gpuplace/topology/group.hpp>
+#include <gpuplace/topology/read.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+using namespace gpuplace;
+
+namespace {
+std::string const folder = GPUPLACE_TEST_DATA "/topologies/";
+errc code_of(std::string const& source) {
+  auto const got = topology::read(source);
+  return got ? errc::cancelled : got.error().code;
+}
+}  // namespace
+
+TEST(read, knows_every_form_of_source) {
+  std::string const file = folder + "2xh200-nvlink.txt";
+  for (auto const& source : std::vector<std::string>{"live", "cpu:2", "preset:dgx-h100", "uniform:8x80GiB", file, file + "@h200"}) {
+    auto const g = topology::read(source);
+    ASSERT_TRUE(g) << source << g.error();
+    EXPECT_GE(g->devices().size(), 1u) << source;
+    EXPECT_FALSE(g->source.empty());
+  }
+}
+
+TEST(read, recognises_json_by_its_content) {
+  auto const j = topology::to_json(topology::preset("2xh100").value()).dump();
+  EXPECT_EQ(topology::read_text("\n  " + j)->devices().size(), 2u);
+}
+
+TEST(read, what_does_not_exist_is_answered_with_the_forms_there_are) {
+  for (auto const* source : {"", "nonsense", "/no/such/file", "/no/such/file@h100", "Live"}) {
+    auto const got = topology::read(source);
+    ASSERT_TRUE(got.has_error()) << source;
+    EXPECT_EQ(got.error().code, errc::not_found) << source;
+    EXPECT_NE(got.error().message().find("uniform:8x80GiB"), std::string::npos) << source;
+  }
+}
+
+TEST(read, says_when_a_file_is_in_no_known_format) {
+  for (auto const* text : {"", "  \n", "hello", "<system/>",
+                           "\x7f"
+                           "ELF"}) {
+    auto const got = topology::read_text(text, {nullptr, "x"});
+    ASSERT_TRUE(got.has_error()) << text;
+    EXPECT_EQ(got.error().code, errc::malformed);
+  }
+  EXPECT_EQ(code_of(folder), errc::unreadable);
+}
+
+TEST(read, an_unknown_card_is_answered_with_those_known) {
+  auto const got = topology::read(folder + "2xh200-nvlink.txt@voodoo2");
+  ASSERT_TRUE(got.has_error());
+  EXPECT_NE(got.error().message().find("h200"), std::string::npos);
+}
+
+TEST(cpu_slots, share_cores_and_memory_out) {
+  auto const g = topology::cpu_slots(3, {"a CPU", 8, 9_GiB}).value();
+  int cores = 0;
+  for (auto const& d : g.devices()) {
+    cores += d.cores;
+    EXPECT_EQ(d.capacity, 3_GiB);
+    EXPECT_EQ(d.id.kind, device_kind::cpu);
+  }
+  EXPECT_EQ(cores, 8);
+  EXPECT_EQ(topology::all_devices(g).path(0, 2).label(), "MEM");
+}
+
+TEST(cpu_slots, may_be_more_than_cores) { EXPECT_EQ(topology::cpu_slots(4, {"a CPU", 2, 8_GiB})->devices()[3].cores, 1); }
+
+TEST(cpu_slots, refuses_numbers_that_make_no_slots) {
+  for (auto const* source : {"cpu:0", "cpu:-1", "cpu:", "cpu:x", "cpu:2x", "cpu:99999", "cpu:99999999999"})
+    EXPECT_EQ(code_of(source), errc::invalid_argument) << source;
+  EXPECT_EQ(topology::cpu_slots(1, {"a CPU", 2, bytes{}}).error().code, errc::unreadable);
+}
+
+TEST(this_machine, is_one_slot_with_all_cores) {
+  auto const g = topology::this_machine().value();
+  ASSERT_EQ(g.devices().size(), 1u);
+  EXPECT_GE(g.devices()[0].cores, 1);
+  EXPECT_GT(g.devices()[0].capacity, 1_MiB);
+}
+
+TEST(this_machine, reads_the_memory_that_is_available) {
+  std::istringstream meminfo("MemTotal:  100 kB\nMemFree: 5 kB\nMemAvailable:   64 kB\n"), none("MemTotal: 1 kB\n");
+  EXPECT_EQ(topology::detail::available_memory(meminfo), 64_KiB);
+  EXPECT_EQ(topology::detail::available_memory(none), bytes{});
+}
