@@ -1,0 +1,189 @@
+#pragma once
+/// @file
+/// What a step instance is made of: an inbox from any thread, and a scheduler that lives on the step context.
+
+#include <gpuplace/runtime/clock.hpp>
+#include <gpuplace/runtime/detail/token_stream.hpp>
+#include <gpuplace/runtime/scheduler.hpp>
+#include <gpuplace/runtime/step_executor.hpp>
+
+#include <boost/asio/post.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace gpuplace::detail {
+
+/// Threads:    submit, cancel and load from any thread; the rest on the executor's step context, but for close
+template <step_executor E>
+class instance_state : public std::enable_shared_from_this<instance_state<E>> {
+public:
+  using stream_pointer = std::shared_ptr<token_stream>;
+
+  instance_state(E executor, clock_function now)
+      : executor_(std::move(executor)),
+        limits_(executor_->limits()),
+        context_(executor_->get_executor()),
+        scheduler_(limits_),
+        now_(std::move(now)) {
+    inbox_.reserve(inbox_reserve);
+    taken_.reserve(inbox_reserve);
+  }
+
+  executor_limits const& limits() const { return limits_; }
+
+  void submit(stream_pointer stream, generation_request request) {
+    auto const tokens = static_cast<std::int64_t>(request.prompt.size());
+    send({std::move(stream), std::move(request), now_(), tokens});
+  }
+  void cancel(stream_pointer stream) { send({std::move(stream), std::nullopt, seconds{0}, 0}); }
+
+  instance_load load() const {
+    auto const read = [](auto const& value) { return value.load(std::memory_order_relaxed); };
+    return {.running = read(running_),
+            .waiting = read(waiting_) + read(sent_),
+            .queued_tokens = read(queued_tokens_) + read(sent_tokens_),
+            .kv_used = read(kv_used_),
+            .available = read(available_)};
+  }
+
+  /// Ends every request, waits for the executor's last step and frees it.
+  void close() {
+    {
+      std::lock_guard const hold(inbox_mutex_);
+      closed_ = true;
+    }
+    {
+      std::lock_guard const hold(work_mutex_);
+      stopping_ = true;
+    }
+    available_ = false;
+    executor_.reset();
+    std::lock_guard const hold(work_mutex_);
+    take_inbox();
+    scheduler_.cancel_all(now_());
+    deliver();
+  }
+
+private:
+  struct message {
+    stream_pointer stream;
+    std::optional<generation_request> request;  ///< absent: cancel
+    seconds at;
+    std::int64_t tokens;
+  };
+  static constexpr std::size_t inbox_reserve = 64;
+
+  void send(message m) {
+    std::unique_lock hold(inbox_mutex_);
+    if (closed_) {
+      hold.unlock();
+      if (m.request) m.stream->end(error{errc::unavailable, "the instance is closing", "instance", "send the request to another instance"});
+      return;
+    }
+    if (m.request) {
+      sent_.fetch_add(1, std::memory_order_relaxed);
+      sent_tokens_.fetch_add(m.tokens, std::memory_order_relaxed);
+    }
+    inbox_.push_back(std::move(m));
+    if (std::exchange(woken_, true)) return;
+    boost::asio::post(context_, [weak = this->weak_from_this()] {
+      if (auto const self = weak.lock()) self->woken();
+    });
+  }
+
+  void woken() {
+    std::lock_guard const hold(work_mutex_);
+    if (!stopping_) proceed();
+  }
+
+  void stepped(result<step_outcome> const& outcome) {
+    std::lock_guard const hold(work_mutex_);
+    if (stopping_) return;
+    scheduler_.complete(outcome, now_());
+    proceed();
+  }
+
+  /// Takes what came in, starts the next step, and only then spends time on telling people.
+  void proceed() {
+    take_inbox();
+    if (auto const* next = scheduler_.next_batch(now_())) {
+      scheduler_.drain_released([&](slot_id slot) { executor_->release(slot); });
+      executor_->async_step(*next, [weak = this->weak_from_this()](result<step_outcome> outcome) {
+        if (auto const self = weak.lock()) self->stepped(outcome);
+      });
+    }
+    publish();  // before anybody hears of an end: a router that then looks sees it
+    deliver();
+  }
+
+  void take_inbox() {
+    {
+      std::lock_guard const hold(inbox_mutex_);
+      std::swap(inbox_, taken_);
+      woken_ = false;
+    }
+    for (auto& m : taken_) m.request ? begin(m) : stop(*m.stream);
+    taken_.clear();
+  }
+
+  void begin(message& m) {
+    sent_.fetch_sub(1, std::memory_order_relaxed);
+    sent_tokens_.fetch_sub(m.tokens, std::memory_order_relaxed);
+    auto const id = scheduler_.submit(*std::move(m.request), m.at);
+    if (!id) return m.stream->end(id.error());
+    if (streams_.size() <= id->index) streams_.resize(id->index + 1);
+    m.stream->id = *id;
+    streams_[id->index] = std::move(m.stream);
+  }
+
+  void stop(token_stream& stream) {
+    if (stream.id) scheduler_.cancel(*stream.id, now_());
+    deliver();  // the place of a request that ended may be used again by the next message
+  }
+
+  void deliver() {
+    scheduler_.drain_events([&](scheduler_event& e) {
+      auto& stream = streams_[e.id.index];
+      stream->push(e.tokens);
+      if (!e.end) return;
+      stream->id.reset();
+      std::exchange(stream, nullptr)->end(*std::move(e.end));
+    });
+  }
+
+  void publish() {
+    auto const now = scheduler_.load();
+    running_.store(now.running, std::memory_order_relaxed);
+    waiting_.store(now.waiting, std::memory_order_relaxed);
+    queued_tokens_.store(now.queued_tokens, std::memory_order_relaxed);
+    kv_used_.store(now.kv_used, std::memory_order_relaxed);
+    available_.store(now.available, std::memory_order_relaxed);
+  }
+
+  std::optional<E> executor_;
+  executor_limits limits_;
+  decltype(std::declval<E&>().get_executor()) context_;
+  scheduler scheduler_;
+  std::vector<stream_pointer> streams_;  ///< by sequence_id::index
+  clock_function now_;
+
+  std::mutex work_mutex_;  ///< the step context against close(); nobody else takes it
+  bool stopping_ = false;
+
+  std::mutex inbox_mutex_;
+  std::vector<message> inbox_, taken_;
+  bool woken_ = false;  ///< a wake-up is under way
+  bool closed_ = false;
+
+  std::atomic<std::int64_t> running_{0}, waiting_{0}, queued_tokens_{0}, sent_{0}, sent_tokens_{0};
+  std::atomic<double> kv_used_{0};
+  std::atomic<bool> available_{true};
+};
+
+}  // namespace gpuplace::detail
