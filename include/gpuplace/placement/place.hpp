@@ -34,7 +34,7 @@ result<plan> realise(candidate const& proposal, workload const& work, device_gro
           return error{errc::invalid_argument, "the proposal " + proposal.label + " uses a device outside the view", to_string(d.id),
                        "an allocation takes its groups from the view it is given"};
       GPUPLACE_TRY(auto spans, partition.partition(work.models[m].model.units, group, work.models[m].load));
-      GPUPLACE_CHECK(check_spans(spans, work.models[m].model.units.size(), group, P::name));
+      GPUPLACE_CHECK(check_spans(spans, work.models[m].model.units.size(), group, partition.name));
       replicas.push_back({.model = m, .group = group, .spans = std::move(spans)});
     }
   GPUPLACE_TRY(auto made, assemble(replicas, heads, work, view, options, proposal.label));
@@ -72,7 +72,7 @@ result<plan> best_of(workload const& work, device_group const& view, A const& al
     }
   }
   if (!best)
-    return first_failure.value_or(error{errc::does_not_fit, "the allocation proposes nothing", "allocation " + std::string(A::name), {}});
+    return first_failure.value_or(error{errc::does_not_fit, "the allocation proposes nothing", "allocation " + std::string(allocation.name), {}});
   for (auto& line : others) best->notes.push_back("also considered " + std::move(line));
   return *std::move(best);
 }

@@ -3,6 +3,7 @@
 /// A stored or hand-edited plan against the machine and the models it is to run with.
 
 #include <gpuplace/core/quantity_text.hpp>
+#include <gpuplace/model/fingerprint.hpp>
 #include <gpuplace/model/model_description.hpp>
 #include <gpuplace/placement/stage_memory.hpp>
 #include <gpuplace/plan/plan.hpp>
@@ -69,7 +70,7 @@ inline result<void> validate(plan const& p, std::vector<model_description> const
   std::map<std::size_t, bytes> used;
   for (std::size_t m = 0; m < models.size(); ++m) {
     auto const& planned = p.models[m];
-    if (!planned.fingerprint.empty() && planned.fingerprint != models[m].fingerprint)
+    if (!planned.fingerprint.empty() && !same_model(planned.fingerprint, models[m].fingerprint))
       return error{errc::mismatch, "the plan was made for another model (" + planned.fingerprint + ", here " + models[m].fingerprint + ")", planned.name,
                    "plan again for " + models[m].source};
     if (planned.replicas.empty()) return detail::wrong_plan("a model without replicas", planned.name, "give it a replica, or remove the model");

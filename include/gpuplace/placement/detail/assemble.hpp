@@ -130,6 +130,7 @@ inline result<plan> assemble(std::vector<placed_replica> const& replicas, std::v
     p.batch = demanded.load.sequences;
     p.how = work.how;
     p.head = heads[m];
+    p.tied_embeddings = demanded.model.config.tied_embeddings;
   }
   for (auto const& r : replicas) made.models[r.model].replicas.push_back(describe_replica(r, work.models[r.model], view, use, options));
   for (std::size_t d = 0; d < view.size(); ++d) {
