@@ -33,6 +33,11 @@ TEST(read, recognises_json_by_its_content) {
   EXPECT_EQ(topology::read_text("\n  " + j)->devices().size(), 2u);
 }
 
+TEST(read, a_card_cannot_be_given_for_json) {
+  auto const j = topology::to_json(topology::preset("2xh100").value()).dump();
+  EXPECT_EQ(topology::read_text(j, {topology::find_gpu_model("h200"), "x"}).error().code, errc::invalid_argument);
+}
+
 TEST(read, what_does_not_exist_is_answered_with_the_forms_there_are) {
   for (auto const* source : {"", "nonsense", "/no/such/file", "/no/such/file@h100", "Live"}) {
     auto const got = topology::read(source);
@@ -84,6 +89,12 @@ TEST(this_machine, is_one_slot_with_all_cores) {
   ASSERT_EQ(g.devices().size(), 1u);
   EXPECT_GE(g.devices()[0].cores, 1);
   EXPECT_GT(g.devices()[0].capacity, 1_MiB);
+}
+
+TEST(this_machine, tells_how_to_name_gpus_that_it_does_not_read) {
+  topology::cpu_facts const facts{"a CPU", 2, 8_GiB};
+  EXPECT_NE(topology::this_machine(true, facts)->devices()[0].note.find("nvidia-smi topo -m"), std::string::npos);
+  EXPECT_EQ(topology::this_machine(false, facts)->devices()[0].note.find("nvidia-smi"), std::string::npos);
 }
 
 TEST(this_machine, reads_the_memory_that_is_available) {

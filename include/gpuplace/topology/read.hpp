@@ -28,7 +28,12 @@ inline constexpr std::string_view source_forms =
 /// Errors:     errc::malformed; says so when the text is in no known format
 inline result<graph> read_text(std::string_view text, read_options const& options = {}) {
   auto const start = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
-  if (start != text.npos && text[start] == '{') return from_json_text(text.substr(start), options.name);
+  if (start != text.npos && text[start] == '{') {
+    if (options.model != nullptr)
+      return error{errc::invalid_argument, "JSON names its devices itself, no card can be given for it", options.name,
+                   "leave out the @"};
+    return from_json_text(text.substr(start), options.name);
+  }
   if (is_smi_matrix(text)) return read_smi_matrix(text, options);
   return error{errc::malformed, start == text.npos ? "the file is empty" : "the file is in no format that gpuplace knows",
                options.name, "give what `nvidia-smi topo -m` printed, or JSON from `gpuplace topo --format json`"};
