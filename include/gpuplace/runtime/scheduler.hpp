@@ -23,8 +23,8 @@
 
 namespace gpuplace {
 
-/// A request in a scheduler. `index` is small and used again once a request has ended, so that a caller may keep a
-/// table of its own by it.
+/// A request in a scheduler. `index` is small and used again once a request's end has been drained, so that a caller may
+/// keep a table of its own by it.
 struct sequence_id {
   std::uint32_t index = 0;
   std::uint32_t reuse = 0;
@@ -130,6 +130,7 @@ public:
   void drain_events(F f) {
     for (auto& e : events_) f(e);
     events_.clear();
+    table_.recycle();
   }
 
   /// Calls `f(slot_id)` for each slot that the executor must release before the next step.

@@ -144,7 +144,6 @@ private:
 
   void stop(token_stream& stream) {
     if (stream.id) scheduler_.cancel(*stream.id, now_());
-    deliver();  // the place of a request that ended may be used again by the next message
   }
 
   void deliver() {

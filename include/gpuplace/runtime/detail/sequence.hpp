@@ -64,16 +64,22 @@ public:
     return i;
   }
 
+  /// Ends the sequence at `i`. Its place is not used again before recycle(): somebody still has to hear of the end.
   void remove(sequence_index i) {
     auto& s = all_[i];
     s.state = sequence_state::unused;
     ++s.reuse;
-    unused_.push_back(i);
+    ended_.push_back(i);
+  }
+  void recycle() {
+    unused_.insert(unused_.end(), ended_.begin(), ended_.end());
+    ended_.clear();
   }
 
 private:
   std::vector<sequence> all_;
   std::vector<sequence_index> unused_;
+  std::vector<sequence_index> ended_;
 };
 
 /// Waiting sequences, oldest first; removes from the middle in O(1).

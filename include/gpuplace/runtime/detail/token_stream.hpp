@@ -33,7 +33,6 @@ public:
   }
 
   std::optional<sequence_id> id;  ///< the step context's; set while the scheduler knows the request
-  bool cancelled = false;         ///< the step context's; set where a cancel came before the request
 
   void push(std::span<token_id const> tokens) {
     if (!streams_ || tokens.empty()) return;
