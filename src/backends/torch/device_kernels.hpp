@@ -1,0 +1,82 @@
+#pragma once
+/// @file
+/// What a stage asks of the device it runs on. One class of kernels for each kind of device; all else is the same for all.
+
+#include <gpuplace/core/token_id.hpp>
+#include <gpuplace/runtime/generation.hpp>
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace gpuplace::torch_detail {
+
+/// A step's rows as tensors on one device. Tokens of all rows lie one after another: T tokens, R rows.
+struct step_tensors {
+  at::Tensor tokens;          ///< int32 [T]
+  at::Tensor positions;       ///< int32 [T]
+  at::Tensor cache_rows;      ///< int64 [T]: page * page_tokens + offset, where a token's key and value go
+  at::Tensor token_begin;     ///< int32 [R + 1]
+  at::Tensor first_position;  ///< int32 [R]
+  at::Tensor pages;           ///< int32 [R, pages of the longest sequence]
+  std::int64_t page_tokens = 0;
+};
+
+/// A layer's part of the KV pool: [pages, page_tokens, kv_heads, head_dim] each.
+struct layer_cache {
+  at::Tensor keys;
+  at::Tensor values;
+};
+
+struct linear_weights {
+  at::Tensor weight;  ///< [outputs, inputs]
+  at::Tensor bias;    ///< [outputs] or undefined
+};
+
+/// Query and key norms, undefined in families without them, and the table of rotations.
+struct rotation {
+  at::Tensor query_norm;
+  at::Tensor key_norm;
+  at::Tensor cosines;  ///< fp32 [context, head_dim / 2]
+  at::Tensor sines;
+  double epsilon = 0;
+};
+
+struct attention_shape {
+  std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
+};
+
+/// One token to choose from a row of logits.
+struct sample_request {
+  sampling how;
+  std::uint64_t random_stream = 0;
+  std::int64_t position = 0;  ///< of the token that is chosen
+};
+
+/// Work on tensors of one device. Outputs are given by the caller, so that a step allocates next to nothing.
+class device_kernels {
+public:
+  virtual ~device_kernels() = default;
+
+  /// Called once before a step's layers.
+  virtual void begin_step(step_tensors const& step, attention_shape const& shape) = 0;
+  /// out[t] = table[tokens[t]].
+  virtual void embed(at::Tensor const& table, at::Tensor const& tokens, at::Tensor const& out) = 0;
+  /// x += added where that is defined; out = RMSNorm(x) * weight.
+  virtual void norm(at::Tensor const& x, at::Tensor const& added, at::Tensor const& weight, double epsilon, at::Tensor const& out) = 0;
+  /// out = x weight^T + bias; `out` may be fp32 where the weights are not.
+  virtual void linear(at::Tensor const& x, linear_weights const& weights, at::Tensor const& out) = 0;
+  /// Normalises and turns queries and keys in place and stores keys and values in the cache.
+  virtual void rotate_and_store(at::Tensor const& qkv, rotation const& r, step_tensors const& step, layer_cache const& cache) = 0;
+  /// @param window  positions that a token sees at most; 0: all
+  virtual void attend(at::Tensor const& qkv, step_tensors const& step, layer_cache const& cache, std::int64_t window,
+                      at::Tensor const& out) = 0;
+  virtual void silu_multiply(at::Tensor const& gate_up, at::Tensor const& out) = 0;
+  /// Chooses a token from each row of fp32 logits; the first row whose logits hold a NaN where there is one.
+  virtual std::optional<std::int64_t> sample(at::Tensor const& logits, std::span<sample_request const> requests,
+                                             std::span<token_id> chosen) = 0;
+};
+
+}  // namespace gpuplace::torch_detail

@@ -1,0 +1,91 @@
+#include "step_inputs.hpp"
+
+#include <gpuplace/runtime/kv_pages.hpp>
+
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <string>
+
+namespace gpuplace::torch_detail {
+
+step_inputs::step_inputs(executor_limits const& limits, std::int64_t vocabulary) : limits_(limits), vocabulary_(vocabulary) {
+  auto const room = [](std::vector<std::int64_t> shape, at::ScalarType type) { return at::zeros(shape, at::TensorOptions().dtype(type)); };
+  host_ = {.tokens = room({limits.step_tokens}, at::kInt),
+           .positions = room({limits.step_tokens}, at::kInt),
+           .cache_rows = room({limits.step_tokens}, at::kLong),
+           .token_begin = room({limits.slots + 1}, at::kInt),
+           .first_position = room({limits.slots}, at::kInt),
+           .pages = room({limits.slots, pages_for(limits.context, limits.page_tokens)}, at::kInt),
+           .page_tokens = limits.page_tokens};
+}
+
+result<void> step_inputs::check(batch const& work) const {
+  auto const refuse = [](std::size_t row, std::string what) {
+    return error{errc::invalid_argument, "row " + std::to_string(row) + ' ' + std::move(what), "torch step", {}};
+  };
+  if (static_cast<std::int64_t>(work.rows.size()) > limits_.slots || work.token_count() > limits_.step_tokens)
+    return error{errc::invalid_argument, "a batch of " + std::to_string(work.rows.size()) + " rows and " +
+                 std::to_string(work.token_count()) + " tokens is larger than was reserved", "torch step", {}};
+  for (std::size_t i = 0; i < work.rows.size(); ++i) {
+    auto const& row = work.rows[i];
+    auto const count = static_cast<std::int64_t>(row.tokens.size());
+    if (row.slot < 0 || row.slot >= limits_.slots) return refuse(i, "is in slot " + std::to_string(row.slot) + ", which does not exist");
+    if (count == 0 || row.start < 0) return refuse(i, "has no tokens or starts before position 0");
+    if (row.start + count > limits_.context) return refuse(i, "goes beyond the context of " + std::to_string(limits_.context) + " tokens");
+    if (row.samples < 0 || row.samples > count) return refuse(i, "samples more positions than it has");
+    auto const needed = pages_for(row.start + count, limits_.page_tokens);
+    if (static_cast<std::int64_t>(row.pages.size()) < needed) return refuse(i, "has too few pages for its tokens");
+    for (auto const page : row.pages.first(static_cast<std::size_t>(needed)))
+      if (page < 0 || page >= limits_.kv_pages) return refuse(i, "names page " + std::to_string(page) + ", which does not exist");
+    for (auto const token : row.tokens)
+      if (token < 0 || token >= vocabulary_) return refuse(i, "holds token " + std::to_string(token) + ", which is not in the vocabulary");
+  }
+  return {};
+}
+
+void step_inputs::add(batch_row const& row, std::int64_t index) {
+  auto* const tokens = host_.tokens.data_ptr<std::int32_t>() + tokens_;
+  auto* const positions = host_.positions.data_ptr<std::int32_t>() + tokens_;
+  auto* const cache_rows = host_.cache_rows.data_ptr<std::int64_t>() + tokens_;
+  auto const count = static_cast<std::int64_t>(row.tokens.size());
+  for (std::int64_t i = 0; i < count; ++i) {
+    auto const position = row.start + i;
+    tokens[i] = row.tokens[static_cast<std::size_t>(i)];
+    positions[i] = static_cast<std::int32_t>(position);
+    cache_rows[i] = row.pages[static_cast<std::size_t>(position / limits_.page_tokens)] * limits_.page_tokens + position % limits_.page_tokens;
+  }
+  for (auto i = count - row.samples; i < count; ++i) {
+    sampled_.push_back(tokens_ + i);
+    requests_.push_back({row.how, row.random_stream, row.start + i + 1});
+    row_of_sample_.push_back(static_cast<std::size_t>(index));
+  }
+  auto const used = pages_for(row.start + count, limits_.page_tokens);
+  std::copy_n(row.pages.begin(), used, host_.pages.data_ptr<std::int32_t>() + index * host_.pages.size(1));
+  host_.first_position.data_ptr<std::int32_t>()[index] = static_cast<std::int32_t>(row.start);
+  tokens_ += count;
+  host_.token_begin.data_ptr<std::int32_t>()[index + 1] = static_cast<std::int32_t>(tokens_);
+}
+
+result<void> step_inputs::fill(batch const& work) {
+  GPUPLACE_CHECK(check(work));
+  tokens_ = rows_ = 0;
+  sampled_.clear();
+  requests_.clear();
+  row_of_sample_.clear();
+  for (auto const& row : work.rows) add(row, rows_++);
+  return {};
+}
+
+step_tensors step_inputs::on(at::Device device) const {
+  auto const part = [&](at::Tensor const& t, std::int64_t count) { return t.narrow(0, 0, count).to(device); };
+  return {.tokens = part(host_.tokens, tokens_),
+          .positions = part(host_.positions, tokens_),
+          .cache_rows = part(host_.cache_rows, tokens_),
+          .token_begin = part(host_.token_begin, rows_ + 1),
+          .first_position = part(host_.first_position, rows_),
+          .pages = part(host_.pages, rows_),
+          .page_tokens = host_.page_tokens};
+}
+
+}  // namespace gpuplace::torch_detail

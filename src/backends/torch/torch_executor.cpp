@@ -1,0 +1,235 @@
+#include "torch_executor.hpp"
+
+#include "cpu_kernels.hpp"
+#include "stage_runner.hpp"
+#include "step_inputs.hpp"
+
+#include <gpuplace/model/demand.hpp>
+#include <gpuplace/runtime/kv_pages.hpp>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/from_blob.h>
+#include <boost/asio/post.hpp>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <utility>
+#include <vector>
+
+namespace gpuplace::torch_detail {
+namespace {
+
+error shortage(std::string what) {
+  return {errc::does_not_fit, std::move(what), "torch backend", "lower --max-model-len or --max-num-seqs, or use more devices"};
+}
+
+/// What libtorch threw, as an error: a device that is gone ends the executor, anything else the step.
+error caught(std::string where) {
+  try {
+    throw;
+  } catch (std::bad_alloc const&) {
+    return {errc::does_not_fit, "memory ran out", std::move(where), "lower --max-model-len or --max-num-seqs"};
+  } catch (std::exception const& e) {
+    std::string what = e.what();
+    bool const memory = what.find("memory") != std::string::npos;
+    return {memory ? errc::does_not_fit : errc::device_lost, "libtorch failed: " + what.substr(0, what.find('\n')), std::move(where), {}};
+  }
+}
+
+/// The stages must hold the model's units, all of them and in order.
+result<void> check_chain(replica const& placed, model_description const& model) {
+  std::size_t next = 0;
+  for (auto const& s : placed.stages) {
+    for (auto const& name : s.units) {
+      if (next == model.units.size() || model.units[next].name != name)
+        return error{errc::invalid_argument, "unit '" + name + "' stands where " +
+                     (next < model.units.size() ? "'" + model.units[next].name + "'" : std::string("no unit")) + " belongs",
+                     "stage on " + to_string(s.device), "the stages must hold the model's units in order; plan again"};
+      ++next;
+    }
+    if (s.device.kind != device_kind::cpu)
+      return error{errc::unsupported, "this build runs on cpu devices alone", "stage on " + to_string(s.device),
+                   "plan for this machine's cores: --topology cpu:1"};
+    if (s.tensor_parallel > 1)
+      return error{errc::unsupported, "a stage that is split over devices cannot be run yet", "stage on " + to_string(s.device),
+                   "plan with tensor_parallel 1"};
+  }
+  if (next < model.units.size())
+    return error{errc::invalid_argument, "unit '" + model.units[next].name + "' is on no device", "the plan's stages",
+                 "the stages must hold all units of the model; plan again"};
+  return {};
+}
+
+result<at::ScalarType> scalar_type_of(dtype type) {
+  if (type == dtype::fp32) return at::kFloat;
+  if (type == dtype::bf16) return at::kBFloat16;
+  return error{errc::unsupported, "CPU devices compute in fp32 and bf16, not in " + std::string(to_string(type)), "torch backend",
+               "plan with --dtype bf16"};
+}
+
+bool is_layer(std::string const& unit) { return unit.starts_with("model.layers."); }
+
+/// What fits the grant of every stage, but no more pages than all sequences can fill.
+result<executor_limits> find_limits(model_plan const& planned, replica const& placed, model_config const& config,
+                                    executor_options const& options) {
+  demand const load{.context = planned.context, .sequences = planned.batch, .step_tokens = options.step_tokens};
+  if (planned.batch < 1 || planned.context < 1)
+    return error{errc::invalid_argument, "the plan has no room for a sequence: batch " + std::to_string(planned.batch) + ", context " +
+                 std::to_string(planned.context), "torch backend", "plan with --batch and --context of at least 1"};
+  executor_limits limits{.slots = planned.batch, .page_tokens = options.page_tokens, .step_tokens = load.max_step_tokens(),
+                         .context = planned.context};
+  limits.kv_pages = limits.slots * pages_for(limits.context, limits.page_tokens);
+  auto const page = stored_bytes(2 * config.kv_heads * config.head_dim * limits.page_tokens, planned.type);
+  for (auto const& s : placed.stages) {
+    auto const layers = std::count_if(s.units.begin(), s.units.end(), is_layer);
+    if (layers > 0) limits.kv_pages = std::min(limits.kv_pages, s.kv_pool_bytes / (page * layers));
+  }
+  if (limits.kv_pages < 1)
+    return error{errc::does_not_fit, "the plan grants no memory for the KV cache", "torch backend", "plan without --weights-only"};
+  limits.context = std::min(limits.context, limits.kv_pages * limits.page_tokens);
+  return limits;
+}
+
+result<torch_cpu::vector_kernels const*> find_level(std::string const& name) {
+  for (auto const* level : torch_cpu::usable_levels())
+    if (name.empty() || level->level == name) return level;
+  return error{errc::unsupported, "this machine or build has no instruction level '" + name + "'", "torch backend", {}};
+}
+
+}  // namespace
+
+class torch_executor::state {
+public:
+  state(executor_limits const& limits, std::int64_t vocabulary, int threads)
+      : limits_(limits), inputs_(limits, vocabulary), threads_(threads), thread_(1) {
+    boost::asio::post(thread_, [this] { at::set_num_threads(threads_); });
+  }
+  ~state() {
+    thread_.stop();
+    thread_.join();
+  }
+
+  result<void> load(replica const& placed, model_config const& config, checkpoint const& weights, torch_cpu::vector_kernels const& level,
+                    at::ScalarType type) {
+    c10::InferenceMode const no_gradients;
+    at::Tensor embedding;
+    at::Device const device(at::kCPU);
+    for (auto const& s : placed.stages) {
+      GPUPLACE_TRY(auto loaded, load_stage(weights, config, s.units, device, type, embedding));
+      if (loaded.embedding.defined()) embedding = loaded.embedding;
+      stages_.emplace_back(device, make_cpu_kernels(level), std::move(loaded), config, limits_, type);
+    }
+    return {};
+  }
+
+  void async_step(batch const& work, step_handler handler) {
+    boost::asio::post(thread_, [this, &work, handler = std::move(handler)] { handler(step(work)); });
+  }
+
+  result<void> fork(std::span<page_id const> from, std::span<page_id const> to) {
+    if (to.size() < from.size()) return error{errc::invalid_argument, "fewer pages to copy to than from", "fork", {}};
+    try {
+      c10::InferenceMode const no_gradients;
+      for (auto& s : stages_) s.copy_pages(from, to);
+      return {};
+    } catch (...) {
+      return caught("fork");
+    }
+  }
+
+  executor_limits const& limits() const { return limits_; }
+  auto get_executor() { return thread_.get_executor(); }
+  void observe_logits(logits_observer observer) { observer_ = std::move(observer); }
+
+private:
+  result<step_outcome> step(batch const& work) {
+    auto const begin = std::chrono::steady_clock::now();
+    try {
+      c10::InferenceMode const no_gradients;
+      GPUPLACE_CHECK(inputs_.fill(work));
+      step_outcome outcome;
+      GPUPLACE_CHECK(sample(pass(), outcome.tokens));
+      outcome.device_time = std::chrono::steady_clock::now() - begin;
+      return outcome;
+    } catch (...) {
+      return caught("torch step");
+    }
+  }
+
+  /// The hidden state after the last layer.
+  at::Tensor pass() {
+    at::Tensor hidden;
+    step_tensors step;
+    for (std::size_t i = 0; i < stages_.size(); ++i) {
+      if (!stages_[i].has_work()) continue;
+      if (!step.tokens.defined() || step.tokens.device() != stages_[i].device()) step = inputs_.on(stages_[i].device());
+      hidden = stages_[i].run(hidden, step);
+    }
+    return hidden;
+  }
+
+  result<void> sample(at::Tensor const& hidden, std::vector<token_id>& tokens) {
+    auto const& sampled = inputs_.sampled();
+    tokens.resize(sampled.size());
+    auto& norm = *std::find_if(stages_.begin(), stages_.end(), [](auto const& s) { return s.has_norm(); });
+    auto& head = *std::find_if(stages_.begin(), stages_.end(), [](auto const& s) { return s.has_head(); });
+    for (std::size_t first = 0; first < sampled.size(); first += static_cast<std::size_t>(logit_rows)) {
+      auto const count = std::min(sampled.size() - first, static_cast<std::size_t>(logit_rows));
+      auto const rows = at::from_blob(const_cast<std::int64_t*>(sampled.data()) + first, {static_cast<std::int64_t>(count)},
+                                      at::TensorOptions().dtype(at::kLong));
+      auto const logits = head.logits(norm.norm(hidden, rows));
+      if (observer_) observer_(logits);
+      auto const broken = head.kernels().sample(logits, std::span(inputs_.requests()).subspan(first, count), std::span(tokens).subspan(first, count));
+      if (broken) return not_numbers(inputs_.row_of_sample(first + static_cast<std::size_t>(*broken)));
+    }
+    return {};
+  }
+
+  static error not_numbers(std::size_t row) {
+    return {errc::malformed, "the logits of row " + std::to_string(row) + " are not numbers", "torch step",
+            "the weights hold NaN or infinities, or overflow in this format: try --dtype fp32 or fetch the checkpoint again"};
+  }
+
+  executor_limits limits_;
+  step_inputs inputs_;
+  std::vector<stage_runner> stages_;
+  logits_observer observer_;
+  int threads_;
+  boost::asio::thread_pool thread_;  ///< last: it goes first
+};
+
+result<torch_executor> torch_executor::load(model_plan const& planned, replica const& placed, model_description const& model,
+                                            checkpoint const& weights, executor_options const& options) {
+  GPUPLACE_CHECK(check_chain(placed, model));
+  GPUPLACE_TRY(auto const type, scalar_type_of(planned.type));
+  GPUPLACE_TRY(auto const* const level, find_level(options.cpu_level));
+  GPUPLACE_TRY(auto const limits, find_limits(planned, placed, model.config, options));
+  try {
+    auto made = std::make_unique<state>(limits, model.config.vocabulary, std::max(1, options.threads));
+    GPUPLACE_CHECK(made->load(placed, model.config, weights, *level, type));
+    return torch_executor(std::move(made));
+  } catch (...) {
+    auto failure = caught("loading " + model.name);
+    return failure.code == errc::does_not_fit ? shortage("memory ran out while loading " + model.name) : failure;
+  }
+}
+
+torch_executor::torch_executor(std::unique_ptr<state> made) : state_(std::move(made)) {}
+torch_executor::torch_executor(torch_executor&&) noexcept = default;
+torch_executor& torch_executor::operator=(torch_executor&&) noexcept = default;
+torch_executor::~torch_executor() = default;
+
+executor_limits torch_executor::limits() const { return state_->limits(); }
+boost::asio::thread_pool::executor_type torch_executor::get_executor() const { return state_->get_executor(); }
+void torch_executor::async_step(batch const& work, step_handler handler) { state_->async_step(work, std::move(handler)); }
+result<void> torch_executor::fork(slot_id, slot_id, std::span<page_id const> from_pages, std::span<page_id const> to_pages) {
+  return state_->fork(from_pages, to_pages);
+}
+/// Which tokens of its pages a sequence has comes with every batch: nothing is kept between steps.
+void torch_executor::truncate(slot_id, std::int64_t) {}
+void torch_executor::release(slot_id) {}
+void torch_executor::observe_logits(logits_observer observer) { state_->observe_logits(std::move(observer)); }
+
+}  // namespace gpuplace::torch_detail

@@ -1,0 +1,146 @@
+#pragma once
+/// @file
+/// Attention over a paged cache, key block by key block with a running softmax. Blocks start at multiples of
+/// attention_block_keys, so a token's result does not depend on the chunk it came in. For vector_kernels.cpp alone.
+
+#include "vector_math.hpp"
+
+namespace gpuplace::torch_cpu {
+namespace {
+
+/// The scratch of one attention_block, in floats.
+struct attention_buffers {
+  float* queries;  ///< [queries, head_dim], scaled
+  float* sums;     ///< [queries, head_dim]: weighted values so far
+  float* keys;     ///< [attention_block_keys, head_dim]
+  float* values;
+  float* scores;   ///< [queries, attention_block_keys]
+  float* largest;  ///< [queries]: the running maximum
+  float* total;    ///< [queries]: the running sum of weights
+};
+
+inline attention_buffers divide(float* scratch, std::int64_t queries, std::int64_t head_dim) {
+  attention_buffers b{};
+  auto const take = [&](std::int64_t count) {
+    float* const piece = scratch;
+    scratch += count;
+    return piece;
+  };
+  b.queries = take(queries * head_dim);
+  b.sums = take(queries * head_dim);
+  b.keys = take(attention_block_keys * head_dim);
+  b.values = take(attention_block_keys * head_dim);
+  b.scores = take(queries * attention_block_keys);
+  b.largest = take(queries);
+  b.total = take(queries);
+  return b;
+}
+
+/// Copies keys and values of positions [first, first + count) of one head out of their pages.
+template <class T>
+inline void gather(attention_task<T> const& t, attention_block const& block, std::int64_t first, std::int64_t count,
+                   attention_buffers const& b) {
+  auto const& [heads, kv_heads, head_dim] = t.shape;
+  std::int32_t const* const pages = t.rows.pages + block.row * t.rows.pages_per_row;
+  for (std::int64_t i = 0; i < count; ++i) {
+    auto const position = first + i;
+    auto const at = pages[position / t.rows.page_tokens] * t.rows.page_tokens + position % t.rows.page_tokens;
+    auto const from = (at * kv_heads + block.kv_head) * head_dim;
+    widen_row(t.keys + from, b.keys + i * head_dim, head_dim);
+    widen_row(t.values + from, b.values + i * head_dim, head_dim);
+  }
+}
+
+template <int Keys>
+[[gnu::always_inline]] inline void score_tile(float const* query, float const* keys, std::int64_t head_dim, float* scores) {
+  vec sums[Keys] = {};
+  std::int64_t d = 0;
+  for (; d + lanes <= head_dim; d += lanes) {
+    vec const q = load(query + d);
+    for (int k = 0; k < Keys; ++k) sums[k] += q * load(keys + k * head_dim + d);
+  }
+  for (int k = 0; k < Keys; ++k) {
+    float value = sum(sums[k]);
+    for (std::int64_t i = d; i < head_dim; ++i) value += query[i] * keys[k * head_dim + i];
+    scores[k] = value;
+  }
+}
+
+/// Folds `count` keys, of which this query sees [from, count), into the running softmax.
+inline void fold(attention_buffers const& b, std::int64_t query, std::int64_t from, std::int64_t count, std::int64_t head_dim) {
+  float* const scores = b.scores + query * attention_block_keys;
+  std::int64_t k = from;
+  for (; k + 4 <= count; k += 4) score_tile<4>(b.queries + query * head_dim, b.keys + k * head_dim, head_dim, scores + k);
+  for (; k < count; ++k) score_tile<1>(b.queries + query * head_dim, b.keys + k * head_dim, head_dim, scores + k);
+
+  float highest = b.largest[query];
+  for (k = from; k < count; ++k) highest = scores[k] > highest ? scores[k] : highest;
+  float const shrink = exponential(b.largest[query] - highest);
+  b.largest[query] = highest;
+  float total = b.total[query] * shrink;
+  for (k = from; k < count; k += lanes) {
+    vec v = splat(-1e30f);
+    auto const left = count - k < lanes ? count - k : lanes;
+    std::memcpy(&v, scores + k, static_cast<std::size_t>(left) * sizeof(float));
+    v = exponential(v - highest);
+    std::memcpy(scores + k, &v, static_cast<std::size_t>(left) * sizeof(float));
+  }
+  for (k = from; k < count; ++k) total += scores[k];
+  b.total[query] = total;
+
+  float* const sums = b.sums + query * head_dim;
+  std::int64_t d = 0;
+  for (; d + 4 * lanes <= head_dim; d += 4 * lanes) {
+    vec acc[4];
+    for (int i = 0; i < 4; ++i) acc[i] = load(sums + d + i * lanes) * shrink;
+    for (k = from; k < count; ++k)
+      for (int i = 0; i < 4; ++i) acc[i] += scores[k] * load(b.values + k * head_dim + d + i * lanes);
+    for (int i = 0; i < 4; ++i) store(acc[i], sums + d + i * lanes);
+  }
+  for (; d < head_dim; ++d) {
+    float acc = sums[d] * shrink;
+    for (k = from; k < count; ++k) acc += scores[k] * b.values[k * head_dim + d];
+    sums[d] = acc;
+  }
+}
+
+template <class T>
+inline void finish(attention_task<T> const& t, attention_buffers const& b, std::int64_t query, T* out) {
+  float const scale = 1.0f / b.total[query];
+  float const* const sums = b.sums + query * t.shape.head_dim;
+  for (std::int64_t d = 0; d < t.shape.head_dim; ++d) narrow(sums[d] * scale, out[d]);
+}
+
+template <class T>
+void attend(attention_task<T> const& t, attention_block block, float* scratch) {
+  auto const [heads, kv_heads, head_dim] = t.shape;
+  std::int64_t const group = heads / kv_heads, queries = group * block.tokens;
+  attention_buffers const b = divide(scratch, queries, head_dim);
+  std::int64_t const first_token = t.rows.token_begin[block.row] + block.first_token;
+  std::int64_t const first_position = t.rows.first_position[block.row] + block.first_token;
+  float const scale = 1.0f / __builtin_sqrtf(static_cast<float>(head_dim));
+  for (std::int64_t q = 0; q < queries; ++q) {
+    T const* const from = t.qkv + (first_token + q / group) * (heads + 2 * kv_heads) * head_dim +
+                          (block.kv_head * group + q % group) * head_dim;
+    for (std::int64_t d = 0; d < head_dim; ++d) b.queries[q * head_dim + d] = widen(from[d]) * scale;
+    for (std::int64_t d = 0; d < head_dim; ++d) b.sums[q * head_dim + d] = 0;
+    b.largest[q] = -1e30f;
+    b.total[q] = 0;
+  }
+  std::int64_t const end = first_position + block.tokens;
+  std::int64_t const oldest = t.window > 0 && first_position + 1 > t.window ? first_position + 1 - t.window : 0;
+  for (std::int64_t key = oldest / attention_block_keys * attention_block_keys; key < end; key += attention_block_keys) {
+    gather(t, block, key, end - key < attention_block_keys ? end - key : attention_block_keys, b);
+    for (std::int64_t q = 0; q < queries; ++q) {
+      std::int64_t const position = first_position + q / group;
+      std::int64_t const seen = position + 1 - key < attention_block_keys ? position + 1 - key : attention_block_keys;
+      std::int64_t const from = t.window > 0 && position + 1 - t.window > key ? position + 1 - t.window - key : 0;
+      if (from < seen) fold(b, q, from, seen, head_dim);
+    }
+  }
+  for (std::int64_t q = 0; q < queries; ++q)
+    finish(t, b, q, t.out + ((first_token + q / group) * heads + block.kv_head * group + q % group) * head_dim);
+}
+
+}  // namespace
+}  // namespace gpuplace::torch_cpu

@@ -1,0 +1,130 @@
+#pragma once
+/// @file
+/// Vectors of floats in the width of the level that is compiled. For vector_kernels.cpp alone: everything has internal linkage,
+/// because each level compiles its own.
+
+#include "vector_kernels.hpp"
+
+#include <cstdint>
+#include <cstring>
+
+namespace gpuplace::torch_cpu {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int lanes = 16;
+#elif defined(__AVX2__)
+constexpr int lanes = 8;
+#else
+constexpr int lanes = 4;
+#endif
+
+using vec [[gnu::vector_size(lanes * 4)]] = float;
+using int_vec [[gnu::vector_size(lanes * 4)]] = std::int32_t;
+using uint_vec [[gnu::vector_size(lanes * 4)]] = std::uint32_t;
+using short_vec [[gnu::vector_size(lanes * 2)]] = std::uint16_t;
+
+inline float widen(float x) { return x; }
+inline float widen(bf16 x) {
+  auto const bits = static_cast<std::uint32_t>(x.bits) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+inline void narrow(float x, float& out) { out = x; }
+/// Rounds to nearest, ties to even; a NaN stays one.
+inline void narrow(float x, bf16& out) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  out.bits = x != x ? std::uint16_t{0x7fc0} : static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+/// What `x` is after it has been stored as T.
+template <class T>
+inline float rounded(float x) {
+  T stored;
+  narrow(x, stored);
+  return widen(stored);
+}
+
+inline vec splat(float x) { return vec{} + x; }
+
+inline vec load(float const* from) {
+  vec v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+inline vec load(bf16 const* from) {
+  short_vec s;
+  std::memcpy(&s, from, sizeof s);
+  uint_vec const wide = __builtin_convertvector(s, uint_vec) << 16;
+  return reinterpret_cast<vec>(wide);
+}
+
+inline void store(vec v, float* to) { std::memcpy(to, &v, sizeof v); }
+inline void store(vec v, bf16* to) {
+  auto const bits = reinterpret_cast<uint_vec>(v);
+  uint_vec const near = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  int_vec const is_nan = v != v;
+  auto const nan = reinterpret_cast<uint_vec>(is_nan);
+  short_vec const s = __builtin_convertvector((near & ~nan) | (0x7fc0 & nan), short_vec);
+  std::memcpy(to, &s, sizeof s);
+}
+
+inline vec choose(int_vec mask, vec yes, vec no) {
+  int_vec const picked = (reinterpret_cast<int_vec>(yes) & mask) | (reinterpret_cast<int_vec>(no) & ~mask);
+  return reinterpret_cast<vec>(picked);
+}
+
+/// Halves are added until one lane is left: the same order at every call.
+inline float sum(vec v) {
+  using quarter [[gnu::vector_size(16)]] = float;
+#if defined(__AVX512F__)
+  using half [[gnu::vector_size(32)]] = float;
+  half const h = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  quarter q = __builtin_shufflevector(h, h, 0, 1, 2, 3) + __builtin_shufflevector(h, h, 4, 5, 6, 7);
+#elif defined(__AVX2__)
+  quarter q = __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+#else
+  quarter q = v;
+#endif
+  q += __builtin_shufflevector(q, q, 2, 3, 0, 1);
+  return q[0] + q[1];
+}
+
+/// e^x: x = n ln 2 + r with |r| <= ln 2 / 2, the Taylor series of e^r to r^7 (relative error below 1e-8), times 2^n.
+/// Arguments below -87 give e^-87, those above 88 give e^88; a NaN stays one.
+inline vec exponential(vec x) {
+  int_vec const is_nan = x != x;
+  vec const given = x;
+  x = choose(x < -87.0f, splat(-87.0f), x);
+  x = choose(x > 88.0f, splat(88.0f), x);
+  vec const shifted = x * 1.44269504088896341f + 12582912.0f;  // 1.5 * 2^23: the sum's low bits are the nearest integer
+  vec const n = shifted - 12582912.0f;
+  vec const r = (x - n * 0.693145751953125f) - n * 1.42860682030941723e-6f;
+  vec p = splat(1.0f / 5040);
+  p = p * r + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  int_vec const power = (__builtin_convertvector(n, int_vec) + 127) << 23;
+  return choose(is_nan, given, p * reinterpret_cast<vec>(power));
+}
+inline float exponential(float x) {
+  vec const v = exponential(splat(x));
+  return v[0];
+}
+
+template <class T>
+inline void widen_row(T const* from, float* to, std::int64_t count) {
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) store(load(from + i), to + i);
+  for (; i < count; ++i) to[i] = widen(from[i]);
+}
+
+}  // namespace
+}  // namespace gpuplace::torch_cpu
