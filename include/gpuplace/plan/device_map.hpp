@@ -41,8 +41,8 @@ inline result<void> check_one_process(replica const& r, std::string const& where
       return error{errc::unsupported, "is on several hosts, and transformers loads a model in one process", where,
                    "plan it on the devices of one host, or use --format json"};
     if (s.tensor_parallel > 1)
-      return error{errc::unsupported, "splits layers over devices (tensor parallel), and a device_map has whole modules only", where,
-                   "plan it without tensor parallelism, or use --format json"};
+      return error{errc::unsupported, "splits layers over devices (tensor parallel), and a device_map has whole modules only",
+                   where, "plan it without tensor parallelism, or use --format json"};
   }
   return {};
 }
@@ -64,7 +64,8 @@ inline device_id const* device_of(replica const& r, std::string_view tail) {
 /// Errors:     errc::not_found (no such replica), errc::unsupported (several hosts, tensor parallel)
 inline result<nlohmann::ordered_json> to_device_map(model_plan const& m, std::size_t replica_number = 0) {
   if (replica_number >= m.replicas.size())
-    return error{errc::not_found, "has no replica " + std::to_string(replica_number), m.role, "it has " + std::to_string(m.replicas.size())};
+    return error{errc::not_found, "has no replica " + std::to_string(replica_number), m.role,
+                 "it has " + std::to_string(m.replicas.size())};
   auto const& r = m.replicas[replica_number];
   GPUPLACE_CHECK(detail::check_one_process(r, m.role + ", replica " + std::to_string(replica_number)));
   auto const* const embedding = detail::device_of(r, "embed_tokens");
@@ -96,11 +97,15 @@ inline result<nlohmann::ordered_json> to_device_map(plan const& p, device_map_ch
     GPUPLACE_TRY(auto map, to_device_map(m, choice.replica));
     if (!choice.role.empty() || p.models.size() == 1) return {boost::system::in_place_value, std::move(map)};
     if (maps.contains(m.role))
-      return error{errc::invalid_argument, "two models have the role '" + m.role + "'", {}, "give each model of the plan a role of its own"};
+      return error{
+          errc::invalid_argument, "two models have the role '" + m.role + "'", {}, "give each model of the plan a role of its own"};
     maps[m.role] = std::move(map);
   }
   if (!choice.role.empty())
-    return error{errc::not_found, "the plan has no model with the role '" + choice.role + "'", {}, roles.empty() ? "it has no models" : "it has " + roles};
+    return error{errc::not_found,
+                 "the plan has no model with the role '" + choice.role + "'",
+                 {},
+                 roles.empty() ? "it has no models" : "it has " + roles};
   return {boost::system::in_place_value, std::move(maps)};
 }
 

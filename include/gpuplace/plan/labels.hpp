@@ -24,6 +24,12 @@ inline std::string device_label(device_id const& id) {
 
 namespace detail {
 
+/// The device as its own machine calls it.
+inline device_id without_host(device_id id) {
+  id.host.clear();
+  return id;
+}
+
 /// A unit's name in parts: what kind of thing it is, and which one of them; -1 where there is only one.
 struct unit_words {
   std::string kind;
@@ -70,7 +76,8 @@ inline std::string units_text(std::span<std::string const> units) {
   for (auto const& name : units) {
     auto words = detail::words_of(name);
     auto found = std::find_if(kinds.begin(), kinds.end(), [&](auto const& k) { return k.first == words.kind; });
-    if (found == kinds.end()) found = kinds.insert(words.kind == "layer" ? kinds.begin() : kinds.end(), {std::move(words.kind), {}});
+    if (found == kinds.end())
+      found = kinds.insert(words.kind == "layer" ? kinds.begin() : kinds.end(), {std::move(words.kind), {}});
     if (words.number >= 0) found->second.push_back(words.number);
   }
   std::string text;

@@ -24,7 +24,7 @@ namespace detail {
 
 struct tree_line {
   std::string text;
-  std::string used;      ///< empty on lines that carry no memory
+  std::string used;  ///< empty on lines that carry no memory
   std::string capacity;
 };
 
@@ -53,12 +53,14 @@ inline tree_line stage_line(plan const& p, stage const& s, std::string const& be
 }
 
 inline void add_stages(plan const& p, replica const& r, std::string const& indent, std::vector<tree_line>& lines) {
-  for (auto const& s : r.stages) lines.push_back(stage_line(p, s, indent + std::string((&s == &r.stages.back() ? last_branch : inner_branch).stem)));
+  for (auto const& s : r.stages)
+    lines.push_back(stage_line(p, s, indent + std::string((&s == &r.stages.back() ? last_branch : inner_branch).stem)));
 }
 
 /// Whether two replicas differ in nothing but their devices.
 inline bool same_shape(replica const& a, replica const& b) {
-  return replica_words(a) == replica_words(b) && std::equal(a.stages.begin(), a.stages.end(), b.stages.begin(), b.stages.end(), [](stage const& x, stage const& y) {
+  return replica_words(a) == replica_words(b) &&
+         std::equal(a.stages.begin(), a.stages.end(), b.stages.begin(), b.stages.end(), [](stage const& x, stage const& y) {
            return x.units == y.units && x.weight_bytes == y.weight_bytes && x.kv_bytes == y.kv_bytes &&
                   x.workspace_bytes == y.workspace_bytes && x.tensor_parallel == y.tensor_parallel;
          });
@@ -75,14 +77,15 @@ inline void add_replica(plan const& p, replica const& r, std::size_t number, bra
 inline std::vector<tree_line> model_lines(plan const& p, model_plan const& m) {
   auto title = m.role + " (" + m.name + ", " + std::string(to_string(m.type));
   std::vector<tree_line> lines;
-  if (m.replicas.size() == 1) {
+  if (m.replicas.size() == 1) {  // no level of its own for the only replica
     auto const words = replica_words(m.replicas.front());
     lines.push_back({title + (words.empty() ? "" : ", " + words) + "):", {}, {}});
     add_stages(p, m.replicas.front(), {}, lines);
     return lines;
   }
   lines.push_back({title + "), " + std::to_string(m.replicas.size()) + " replicas:", {}, {}});
-  auto const shown = abridge(m.replicas.size(), [&](std::size_t i, std::size_t j) { return same_shape(m.replicas[i], m.replicas[j]); });
+  auto const shown =
+      abridge(m.replicas.size(), [&](std::size_t i, std::size_t j) { return same_shape(m.replicas[i], m.replicas[j]); });
   for (auto const& s : shown) {
     if (s.hidden) lines.push_back({std::string(inner_branch.stem) + "… " + std::to_string(s.count) + " more like it", {}, {}});
     else add_replica(p, m.replicas[s.first], s.first, s.first + 1 == m.replicas.size() ? last_branch : inner_branch, lines);
@@ -126,14 +129,21 @@ inline std::string amount_or_dash(bytes amount) { return amount.count() == 0 ? "
 inline std::string percent_text(bytes part, bytes whole) {
   if (whole.count() <= 0) return {};
   std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.0f %%", 100.0 * static_cast<double>(part.count()) / static_cast<double>(whole.count()));
+  std::snprintf(text.data(), text.size(), "%.0f %%",
+                100.0 * static_cast<double>(part.count()) / static_cast<double>(whole.count()));
   return text.data();
 }
 
 inline std::vector<std::string> device_row(planned_device const& d, device_usage const& use) {
   auto const beyond = std::max(use.kv_pool - use.kv, bytes{});
-  return {device_label(d.id) + " (" + to_string(d.id) + ')', amount_or_dash(use.weights), amount_or_dash(use.kv), amount_or_dash(use.workspace),
-          amount_or_dash(d.used_bytes), amount_or_dash(use.kv_pool), to_string(d.capacity_bytes), percent_text(d.used_bytes, d.capacity_bytes),
+  return {device_label(d.id) + " (" + to_string(without_host(d.id)) + ')',
+          amount_or_dash(use.weights),
+          amount_or_dash(use.kv),
+          amount_or_dash(use.workspace),
+          amount_or_dash(d.used_bytes),
+          amount_or_dash(use.kv_pool),
+          to_string(d.capacity_bytes),
+          percent_text(d.used_bytes, d.capacity_bytes),
           bar_text(d.used_bytes, beyond, d.capacity_bytes)};
 }
 
@@ -141,8 +151,8 @@ inline std::string predicted_text(plan const& p) {
   std::string text;
   for (auto const& one : p.predicted) {
     std::array<char, 160> numbers{};
-    std::snprintf(numbers.data(), numbers.size(), "%.3g ms a decode step, %.3g ms a prompt, %.4g tokens/s\n", one.decode_step.count() * 1e3,
-                  one.prefill.count() * 1e3, one.tokens_per_second);
+    std::snprintf(numbers.data(), numbers.size(), "%.3g ms a decode step, %.3g ms a prompt, %.4g tokens/s\n",
+                  one.decode_step.count() * 1e3, one.prefill.count() * 1e3, one.tokens_per_second);
     text += one.role + " (predicted): " + numbers.data();
   }
   return text;
@@ -162,9 +172,11 @@ inline std::string tree_text(plan const& p) {
 /// is granted, the capacity that the plan keeps, and a bar: █ used, ▒ the pool beyond the demand, · free.
 inline std::string device_table(plan const& p) {
   auto const usage = usage_by_device(p);
-  std::vector<std::vector<std::string>> rows{{"device", "weights", "KV cache", "workspace", "used", "KV pool", "capacity", "", "█ used ▒ pool"}};
+  std::vector<std::vector<std::string>> rows{
+      {"device", "weights", "KV cache", "workspace", "used", "KV pool", "capacity", "", "█ used ▒ pool"}};
   auto const alike = [&](std::size_t i, std::size_t j) {
-    return usage[i] == usage[j] && p.devices[i].capacity_bytes == p.devices[j].capacity_bytes && p.devices[i].used_bytes == p.devices[j].used_bytes;
+    return usage[i] == usage[j] && p.devices[i].capacity_bytes == p.devices[j].capacity_bytes &&
+           p.devices[i].used_bytes == p.devices[j].used_bytes;
   };
   for (auto const& s : detail::abridge(p.devices.size(), alike)) {
     if (s.hidden) rows.push_back({"… " + std::to_string(s.count) + " more like it"});

@@ -46,9 +46,11 @@ private:
 inline result<nlohmann::json> parse_strict_json(std::string_view text, std::string const& origin) {
   json_guard guard;
   try {
-    auto value = nlohmann::json::parse(text, [&](int depth, auto event, nlohmann::json& parsed) { return guard(depth, event, parsed); });
+    auto value =
+        nlohmann::json::parse(text, [&](int depth, auto event, nlohmann::json& parsed) { return guard(depth, event, parsed); });
     if (guard.too_deep())
-      return error{errc::malformed, "is nested more than " + std::to_string(deepest_json) + " levels deep", origin, "this is no plan; check the file"};
+      return error{errc::malformed, "is nested more than " + std::to_string(deepest_json) + " levels deep", origin,
+                   "this is no plan; check the file"};
     if (guard.twice())
       return error{errc::malformed, "one object has the key '" + *guard.twice() + "' twice", origin, "remove one of the two"};
     return {boost::system::in_place_value, std::move(value)};
@@ -70,7 +72,8 @@ std::string dump_compact(Json const& value) {
 
 /// Like dump(indent), but a list of plain values stays on one line, so that a stage's units can be read and edited.
 inline void append_json(std::string& out, nlohmann::ordered_json const& value, int indent, int depth) {
-  bool const plain = value.is_array() && std::none_of(value.begin(), value.end(), [](auto const& item) { return item.is_structured(); });
+  bool const plain =
+      value.is_array() && std::none_of(value.begin(), value.end(), [](auto const& item) { return item.is_structured(); });
   if (!value.is_structured() || value.empty()) {
     out += dump_compact(value);
     return;

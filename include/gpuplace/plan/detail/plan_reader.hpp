@@ -57,8 +57,9 @@ inline result<stage> read_stage(nlohmann::json const& value, json_place const& a
   GPUPLACE_TRY(s.kv_bytes, from.amount("kv_bytes"));
   GPUPLACE_TRY(s.kv_pool_bytes, from.amount("kv_pool_bytes"));
   if (s.kv_pool_bytes < s.kv_bytes)
-    return from.at("kv_pool_bytes").refuse(errc::malformed, "is less than kv_bytes, which must fit into it",
-                                           "write at least " + std::to_string(s.kv_bytes.count()));
+    return from.at("kv_pool_bytes")
+        .refuse(errc::malformed, "is less than kv_bytes, which must fit into it",
+                "write at least " + std::to_string(s.kv_bytes.count()));
   GPUPLACE_TRY(s.workspace_bytes, from.amount("workspace_bytes"));
   GPUPLACE_TRY(s.tensor_parallel, from.small_or("tensor_parallel", 1, 1));
   s.extra = from.rest();
@@ -93,7 +94,8 @@ inline result<replica> read_replica(nlohmann::json const& value, json_place cons
   GPUPLACE_TRY(r.micro_batches, from.small_or("micro_batches", 1, 1));
   GPUPLACE_TRY(auto const* const stages, from.list("stages"));
   auto const place = from.at("stages");
-  if (stages->empty()) return place.refuse(errc::malformed, "is empty", "a replica has at least one stage; remove the replica or give it one");
+  if (stages->empty())
+    return place.refuse(errc::malformed, "is empty", "a replica has at least one stage; remove the replica or give it one");
   for (std::size_t i = 0; i < stages->size(); ++i) {
     GPUPLACE_TRY(auto s, read_stage((*stages)[i], place.at(i), devices));
     r.stages.push_back(std::move(s));
@@ -116,8 +118,9 @@ inline result<dtype> read_type(plan_fields& from) {
   if (!stored || !is_quantized(*stored))
     return from.at("quantization").refuse(errc::malformed, "is '" + quantized + "'", "write \"int8\", \"int4\" or null");
   if (compute_dtype(*stored) != *type)
-    return from.at("dtype").refuse(errc::unsupported, "is '" + computed + "' with quantised weights",
-                                   "weights in " + quantized + " are computed with in " + std::string(to_string(compute_dtype(*stored))));
+    return from.at("dtype").refuse(
+        errc::unsupported, "is '" + computed + "' with quantised weights",
+        "weights in " + quantized + " are computed with in " + std::string(to_string(compute_dtype(*stored))));
   return *stored;
 }
 
@@ -142,7 +145,8 @@ inline result<model_plan> read_model(nlohmann::json const& value, json_place con
   m.head = head == "shared" ? tied_head::shared : tied_head::copied;
   GPUPLACE_TRY(auto const* const replicas, from.list("replicas"));
   auto const place = from.at("replicas");
-  if (replicas->empty()) return place.refuse(errc::malformed, "is empty", "a model has at least one replica; remove the model or give it one");
+  if (replicas->empty())
+    return place.refuse(errc::malformed, "is empty", "a model has at least one replica; remove the model or give it one");
   for (std::size_t i = 0; i < replicas->size(); ++i) {
     GPUPLACE_TRY(auto r, read_replica((*replicas)[i], place.at(i), devices));
     m.replicas.push_back(std::move(r));
@@ -198,8 +202,9 @@ inline result<plan> read_plan_json(nlohmann::json const& value, std::string cons
   plan p;
   GPUPLACE_TRY(p.schema, from.text("schema"));
   if (p.schema != plan::current_schema)
-    return from.at("schema").refuse(errc::unsupported, "is '" + p.schema + "', which this version does not read",
-                                    "it reads '" + std::string(plan::current_schema) + "': make the plan anew, or use the version that wrote it");
+    return from.at("schema").refuse(
+        errc::unsupported, "is '" + p.schema + "', which this version does not read",
+        "it reads '" + std::string(plan::current_schema) + "': make the plan anew, or use the version that wrote it");
   GPUPLACE_TRY(auto const devices, read_devices(from, p));
   GPUPLACE_TRY(auto const* const models, from.list("models"));
   auto const place = from.at("models");

@@ -12,7 +12,8 @@ namespace gpuplace::detail {
 
 /// Code points of `text`: bytes that do not continue one.
 inline std::size_t text_width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 inline std::string padded(std::string text, std::size_t width, bool to_the_right) {
@@ -38,7 +39,8 @@ inline std::string columns_text(std::vector<std::vector<std::string>> const& row
   std::string text;
   for (auto const& row : rows) {
     std::string line;
-    for (std::size_t c = 0; c < row.size(); ++c) line += (c ? "  " : "") + padded(row[c], row.size() > 1 ? widths[c] : 0, c > 0 && c + 1 < row.size());
+    for (std::size_t c = 0; c < row.size(); ++c)
+      line += (c ? "  " : "") + padded(row[c], row.size() > 1 ? widths[c] : 0, c > 0 && c + 1 < row.size());
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + '\n';
   }
