@@ -1,0 +1,218 @@
+#pragma once
+/// @file
+/// The instances of one plan and the ways to start and use them.
+
+#include <gpuplace/plan/plan.hpp>
+#include <gpuplace/routing/routing_strategy.hpp>
+#include <gpuplace/runtime/execution_backend.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/execution/outstanding_work.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace gpuplace {
+
+/// Told of each result of a batch as it comes.
+using result_sink = std::function<void(std::size_t index, result<generation> const&)>;
+
+namespace detail {
+
+/// Threads:    all but close from any thread; close once, when nobody else calls
+template <routing_strategy R, execution_backend B>
+class fleet_state : public std::enable_shared_from_this<fleet_state<R, B>> {
+public:
+  using instance = typename B::instance;
+  using start_handler = std::function<void(result<void>)>;
+  using batch_handler = std::function<void(std::vector<result<generation>>)>;
+
+  fleet_state(result<plan> placed, device_group view, workload work, R router, B backend)
+      : placed_(std::move(placed)), view_(std::move(view)), work_(std::move(work)), router_(std::move(router)), backend_(std::move(backend)) {
+    if (placed_) whole_ = std::make_shared<plan const>(*placed_);
+  }
+
+  result<plan> const& placed() const { return placed_; }
+
+  std::vector<instance_load> load() const {
+    std::vector<instance_load> all;
+    look(all);
+    return all;
+  }
+
+  cancel_function start(boost::asio::any_io_executor where, start_handler on_end) {
+    if (auto const fit = startable(); !fit) return refuse<result<void>>(where, std::move(on_end), fit.error());
+    auto expected = phase::idle;
+    if (!phase_.compare_exchange_strong(expected, phase::starting))
+      return refuse<result<void>>(where, std::move(on_end), error{errc::invalid_argument, "it was started before", "async_start", {}});
+    auto const replicas = whole_->models[0].replicas.size();
+    auto const now = std::make_shared<loading>(replicas, boost::asio::prefer(std::move(where), boost::asio::execution::outstanding_work.tracked),
+                                               std::move(on_end));
+    loaders_.emplace(std::min<std::size_t>(replicas, std::max(2U, std::thread::hardware_concurrency())));
+    for (std::size_t i = 0; i < replicas; ++i)
+      boost::asio::post(*loaders_, [this, now, i] {
+        now->started[i].emplace(load_one(i));
+        if (now->remaining.fetch_sub(1) == 1) finish_start(*now);
+      });
+    return [weak = this->weak_from_this()] {
+      if (auto const self = weak.lock()) self->abandoned_ = true;
+    };
+  }
+
+  cancel_function generate(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens, generation_handler on_end) {
+    auto const chosen = choose(request);
+    if (!chosen) return refuse<result<generation>>(where, std::move(on_end), chosen.error());
+    auto const at = *chosen;
+    return instances_[at].start(std::move(request), std::move(where), std::move(on_tokens),
+                                [self = this->shared_from_this(), at, on_end = std::move(on_end)](result<generation> g) {
+                                  if (g) g->instance = at;
+                                  self->observe(at, g);
+                                  on_end(std::move(g));
+                                });
+  }
+
+  cancel_function generate_all(std::vector<generation_request> requests, result_sink on_result, boost::asio::any_io_executor where,
+                               batch_handler on_end) {
+    if constexpr (has_begin<R>) router_.begin(requests.size());
+    auto const all = std::make_shared<gathering>(requests.size(), std::move(on_result), std::move(on_end));
+    auto const cancels = std::make_shared<std::vector<cancel_function>>();
+    if (requests.empty()) boost::asio::post(where, [all] { all->on_end({}); });
+    // The loop may have several threads; the results of one batch come one at a time.
+    boost::asio::any_io_executor const in_turn = boost::asio::make_strand(where);
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      requests[i].index = i;
+      cancels->push_back(generate(std::move(requests[i]), in_turn, {}, [all, i](result<generation> g) { all->take(i, std::move(g)); }));
+    }
+    return [cancels] {
+      for (auto const& cancel : *cancels) cancel();
+    };
+  }
+
+  /// Gives up what is being loaded, ends what runs, and frees the devices.
+  void close() {
+    abandoned_ = true;
+    if (loaders_) loaders_->join();
+    phase_ = phase::closed;
+    instances_.clear();
+  }
+
+private:
+  enum class phase { idle, starting, running, closed };
+
+  struct loading {
+    loading(std::size_t replicas, boost::asio::any_io_executor w, start_handler h) : started(replicas), remaining(replicas), where(std::move(w)), on_end(std::move(h)) {}
+    std::vector<std::optional<result<instance>>> started;
+    std::atomic<std::size_t> remaining;
+    boost::asio::any_io_executor where;
+    start_handler on_end;
+  };
+
+  struct gathering {
+    gathering(std::size_t count, result_sink sink, batch_handler handler)
+        : results(count, result<generation>(error{})), remaining(count), on_result(std::move(sink)), on_end(std::move(handler)) {}
+    void take(std::size_t i, result<generation> g) {
+      results[i] = std::move(g);
+      if (on_result) on_result(i, results[i]);
+      if (--remaining == 0) on_end(std::move(results));
+    }
+    std::vector<result<generation>> results;
+    std::size_t remaining;
+    result_sink on_result;
+    batch_handler on_end;
+  };
+
+  template <class Value, class Handler>
+  static cancel_function refuse(boost::asio::any_io_executor const& where, Handler on_end, error why) {
+    boost::asio::post(where, [on_end = std::move(on_end), why = std::move(why)] { on_end(Value(why)); });
+    return [] {};
+  }
+
+  result<void> startable() const {
+    if (!placed_) return placed_.error();
+    if (whole_->models.size() != 1 || work_.models.size() != 1)
+      return error{errc::unsupported, "the plan has " + std::to_string(whole_->models.size()) + " models, a fleet serves one", "plan",
+                   "plan each model by itself to run it"};
+    if (whole_->models[0].replicas.empty()) return error{errc::invalid_argument, "the plan has no replica", "plan", {}};
+    auto const& planned = whole_->models[0].fingerprint;
+    auto const& here = work_.models[0].model.fingerprint;
+    if (!planned.empty() && !here.empty() && planned != here)
+      return error{errc::mismatch, "the plan was made for another model: its fingerprint is " + planned + ", here it is " + here, whole_->models[0].name,
+                   "plan again for this model"};
+    return {};
+  }
+
+  result<instance> load_one(std::size_t replica) {
+    if (abandoned_) return error{errc::cancelled, "starting was cancelled", "replica " + std::to_string(replica), {}};
+    return backend_.start({whole_, 0, replica, work_.models[0].model, view_});
+  }
+
+  /// On the loader that was last.
+  void finish_start(loading& now) {
+    result<void> outcome;
+    for (auto const& one : now.started)
+      if (outcome && !*one) outcome = one->error();
+    if (outcome && abandoned_) outcome = error{errc::cancelled, "starting was cancelled", "async_start", {}};
+    if (outcome)
+      for (auto& one : now.started) instances_.push_back(**std::move(one));
+    now.started.clear();
+    phase_ = outcome ? phase::running : phase::idle;
+    if (!outcome) abandoned_ = false;
+    boost::asio::post(now.where, [on_end = std::move(now.on_end), outcome] { on_end(outcome); });
+  }
+
+  void look(std::vector<instance_load>& all) const {
+    all.clear();
+    if (phase_ != phase::running) return;
+    for (auto const& i : instances_) all.push_back(i.load());
+  }
+
+  result<std::size_t> choose(generation_request const& request) const {
+    if (phase_ != phase::running) return error{errc::unavailable, "nothing is started yet", "async_generate", "wait for async_start to complete"};
+    thread_local std::vector<instance_load> snapshot;
+    look(snapshot);
+    routing_request asked;
+    asked.index = request.index;
+    asked.prompt_tokens = request.prompt.size();
+    asked.adapter = request.adapter;
+    asked.prompt = request.prompt;
+    auto const made = router_.route(asked, fleet_view(snapshot));
+    if (!made) return error{errc::unavailable, "no instance takes requests now", "request " + std::to_string(request.index), "start the deployment again"};
+    if (made.shares().size() != 1)
+      return error{errc::unsupported, "the router " + std::string(router_.name) + " splits a request", "request " + std::to_string(request.index),
+                   "use a router that chooses one instance"};
+    if (made.instance() >= snapshot.size())
+      return error{errc::mismatch, "the router " + std::string(router_.name) + " chose instance " + std::to_string(made.instance()) + " of " +
+                                       std::to_string(snapshot.size()), "request " + std::to_string(request.index), {}};
+    return made.instance();
+  }
+
+  void observe(std::size_t at, result<generation> const& g) const {
+    if constexpr (has_observe<R>) router_.observe({at, g.has_value(), g ? g->tokens.size() : 0, g ? g->total.count() : 0});
+  }
+
+  result<plan> placed_;
+  std::shared_ptr<plan const> whole_;
+  device_group view_;
+  workload work_;
+  R router_;
+  B backend_;
+  std::atomic<phase> phase_{phase::idle};
+  std::atomic<bool> abandoned_{false};
+  std::vector<instance> instances_;  ///< written before phase::running, then only by close
+  std::optional<boost::asio::thread_pool> loaders_;
+};
+
+}  // namespace detail
+}  // namespace gpuplace
