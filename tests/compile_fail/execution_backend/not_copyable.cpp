@@ -1,0 +1,16 @@
+// expected-error {{"a backend must be copyable"}}
+#include <gpuplace/runtime/execution_backend.hpp>
+
+struct running {
+  gpuplace::cancel_function start(gpuplace::generation_request, boost::asio::any_io_executor, gpuplace::token_sink, gpuplace::generation_handler);
+  gpuplace::instance_load load() const;
+};
+struct backend {
+  static constexpr std::string_view name = "backend";
+  static constexpr gpuplace::backend_level level = gpuplace::backend_level::constructs;
+  using instance = running;
+  gpuplace::memory_profile memory() const;
+  gpuplace::result<running> start(gpuplace::replica_start const&) const;
+  backend(backend&&) = default;
+};
+constexpr bool checked = gpuplace::check_execution_backend<backend>();

@@ -1,0 +1,2 @@
+#pragma once
+#include <gpuplace/runtime.hpp>

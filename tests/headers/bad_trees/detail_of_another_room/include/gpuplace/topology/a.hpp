@@ -1,0 +1,2 @@
+#pragma once
+#include <gpuplace/core/detail/b.hpp>
