@@ -1,8 +1,8 @@
 #pragma once
 /// @file
 /// Umbrella of all that decides and nothing that runs, up to placement/ and routing/: topologies, models, plans, strategies,
-/// place and explain. What reads and writes JSON is left out, since it doubles the time to compile; include where it is used
-///   gpuplace/topology/read.hpp        topology files of every kind
+/// place and explain. What reads machines and files is left out, since it doubles the time to compile; include where it is used
+///   gpuplace/topology/read.hpp        topology files of every kind; live.hpp and dot.hpp beside it
 ///   gpuplace/model/model_path.hpp     models by folder, file or preset
 ///   gpuplace/plan/json.hpp            stored plans
 ///   gpuplace/plan/device_map.hpp      device maps of Hugging Face
@@ -25,10 +25,7 @@
 #include <gpuplace/plan/tree.hpp>
 #include <gpuplace/plan/usage.hpp>
 #include <gpuplace/routing.hpp>
-#include <gpuplace/topology/dot.hpp>
 #include <gpuplace/topology/group.hpp>
-#include <gpuplace/topology/live.hpp>
 #include <gpuplace/topology/presets.hpp>
 #include <gpuplace/topology/print.hpp>
-#include <gpuplace/topology/smi_matrix.hpp>
 #include <gpuplace/topology/visible.hpp>
