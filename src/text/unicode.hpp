@@ -1,0 +1,36 @@
+#pragma once
+/// @file
+/// UTF-8 and the character classes that tokenizers and templates ask for.
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace gpuplace::text::unicode {
+
+/// How many leading bytes of `bytes` are well-formed UTF-8, whole characters only.
+std::size_t valid_prefix(std::string_view bytes);
+
+/// True where `bytes` could become a character with more bytes; an empty string could.
+bool is_incomplete_character(std::string_view bytes);
+
+/// Every maximal ill-formed part replaced by U+FFFD, as Python's errors='replace' and WHATWG do.
+std::string replace_invalid(std::string_view bytes);
+
+/// The code point that begins at `at`, which moves behind it. `text` is valid UTF-8.
+char32_t next(std::string_view text, std::size_t& at);
+
+/// The code point that ends before `at`, which moves to its first byte. `text` is valid UTF-8.
+char32_t previous(std::string_view text, std::size_t& at);
+
+void append(std::string& out, char32_t code_point);
+
+bool is_number(char32_t c);       ///< general categories Nd, Nl, No
+bool is_white_space(char32_t c);  ///< the property White_Space
+bool is_word(char32_t c);         ///< \w of Unicode's regular expressions
+bool is_printable(char32_t c);    ///< what Python's repr() does not escape
+
+std::string uppercase(std::string_view text);
+std::string lowercase(std::string_view text);
+
+}  // namespace gpuplace::text::unicode

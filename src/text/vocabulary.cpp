@@ -1,0 +1,18 @@
+#include "vocabulary.hpp"
+
+#include "byte_level.hpp"
+
+namespace gpuplace::text {
+
+void vocabulary::add(token_id id, std::string_view spelling) {
+  auto const row = static_cast<std::size_t>(id);
+  if (row >= spellings_.size()) {
+    spellings_.resize(row + 1);
+    bytes_.resize(row + 1);
+  }
+  ids_.insert_or_assign(std::string(spelling), id);
+  spellings_[row] = spelling;
+  bytes_[row] = byte_level::bytes_of(spelling).value_or(std::string(spelling));
+}
+
+}  // namespace gpuplace::text
