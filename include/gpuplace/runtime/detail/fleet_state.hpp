@@ -2,6 +2,7 @@
 /// @file
 /// The instances of one plan and the ways to start and use them.
 
+#include <gpuplace/model/fingerprint.hpp>
 #include <gpuplace/plan/plan.hpp>
 #include <gpuplace/routing/routing_strategy.hpp>
 #include <gpuplace/runtime/execution_backend.hpp>
@@ -63,7 +64,7 @@ public:
     loaders_.emplace(std::min<std::size_t>(replicas, std::max(2U, std::thread::hardware_concurrency())));
     for (std::size_t i = 0; i < replicas; ++i)
       boost::asio::post(*loaders_, [this, now, i] {
-        now->started[i].emplace(load_one(i));
+        now->started[i].outcome.emplace(load_one(i));
         if (now->remaining.fetch_sub(1) == 1) finish_start(*now);
       });
     return [weak = this->weak_from_this()] {
@@ -112,8 +113,14 @@ private:
   enum class phase { idle, starting, running, closed };
 
   struct loading {
-    loading(std::size_t replicas, boost::asio::any_io_executor w, start_handler h) : started(replicas), remaining(replicas), where(std::move(w)), on_end(std::move(h)) {}
-    std::vector<std::optional<result<instance>>> started;
+    loading(std::size_t replicas, boost::asio::any_io_executor w, start_handler h)
+        : started(replicas), remaining(replicas), where(std::move(w)), on_end(std::move(h)) {}
+    /// A type of its own keeps result's swap out of argument-dependent lookup for the vector's iterators: an instance
+    /// that is constructible from anything, as an erased one is, would there be asked whether it is made of iterators.
+    struct place {
+      std::optional<result<instance>> outcome;
+    };
+    std::vector<place> started;
     std::atomic<std::size_t> remaining;
     boost::asio::any_io_executor where;
     start_handler on_end;
@@ -147,7 +154,7 @@ private:
     if (whole_->models[0].replicas.empty()) return error{errc::invalid_argument, "the plan has no replica", "plan", {}};
     auto const& planned = whole_->models[0].fingerprint;
     auto const& here = work_.models[0].model.fingerprint;
-    if (!planned.empty() && !here.empty() && planned != here)
+    if (!planned.empty() && !here.empty() && !same_model(planned, here))
       return error{errc::mismatch, "the plan was made for another model: its fingerprint is " + planned + ", here it is " + here, whole_->models[0].name,
                    "plan again for this model"};
     return {};
@@ -162,10 +169,10 @@ private:
   void finish_start(loading& now) {
     result<void> outcome;
     for (auto const& one : now.started)
-      if (outcome && !*one) outcome = one->error();
+      if (outcome && !*one.outcome) outcome = one.outcome->error();
     if (outcome && abandoned_) outcome = error{errc::cancelled, "starting was cancelled", "async_start", {}};
     if (outcome)
-      for (auto& one : now.started) instances_.push_back(**std::move(one));
+      for (auto& one : now.started) instances_.push_back(**std::move(one.outcome));
     now.started.clear();
     phase_ = outcome ? phase::running : phase::idle;
     if (!outcome) abandoned_ = false;
