@@ -1,0 +1,92 @@
+#include <gpuplace/backends/torch.hpp>
+
+#include <gpuplace/testing/backend_contract.hpp>
+#include <gpuplace/weights/open_model.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace gpuplace {
+namespace {
+
+std::string const folder = GPUPLACE_TEST_DATA "/models/tiny_qwen2";
+
+device_group cpu_slots(std::size_t count) {
+  device slot;
+  slot.id.kind = device_kind::cpu;
+  slot.cores = 1;
+  slot.capacity = bytes{std::int64_t{2} << 30};
+  return uniform_group(count, slot, {.kind = path_kind::memory, .bandwidth = gigabytes_per_second{10}});
+}
+
+workload tiny_work() {
+  workload work;
+  work.models.push_back({"model", *open_model(folder, dtype::fp32), {.type = dtype::fp32, .context = 64, .sequences = 3}});
+  return work;
+}
+
+TEST(torch_backend, climbs_the_contract_of_backends) {
+  boost::asio::io_context loop;
+  testing::backend_contract_settings settings;
+  settings.loop = &loop;
+  settings.devices = cpu_slots(2);
+  settings.work = tiny_work();
+  auto const climbed = testing::check_backend(torch_backend{}, settings);
+  EXPECT_TRUE(climbed) << climbed.error();
+  auto const cancels = testing::check_backend(torch_backend{{.threads = 2}}, settings, backend_level::survives_failure);
+  EXPECT_TRUE(cancels) << cancels.error();
+}
+
+TEST(torch_backend, plans_with_what_it_takes) {
+  auto const profile = torch_backend{}.memory();
+  EXPECT_GT(profile.fixed, bytes{});
+  EXPECT_EQ(profile.graphs, 0);
+}
+
+class torch_backend_errors : public ::testing::Test {
+protected:
+  device_group devices_ = cpu_slots(1);
+  workload work_ = tiny_work();
+
+  error start(std::function<void(plan&)> change) {
+    auto made = place(devices_, work_, one_group{}, whole{}, place_options{torch_backend{}.memory()});
+    EXPECT_TRUE(made) << made.error();
+    change(*made);
+    auto const started = torch_backend{}.start({std::make_shared<plan const>(*made), 0, 0, work_.models[0].model, devices_});
+    return started ? error{errc::cancelled, "it started", {}, {}} : started.error();
+  }
+};
+
+TEST_F(torch_backend_errors, starts_what_was_planned) {
+  EXPECT_EQ(start([](plan&) {}).code, errc::cancelled);
+}
+
+TEST_F(torch_backend_errors, refuses_another_checkpoint_than_planned) {
+  EXPECT_EQ(start([](plan& p) { p.models[0].fingerprint = "0123456789abcdef"; }).code, errc::mismatch);
+  EXPECT_EQ(start([](plan& p) { p.models[0].source = GPUPLACE_TEST_DATA "/models/tiny_llama"; }).code, errc::mismatch);
+}
+
+TEST_F(torch_backend_errors, refuses_what_has_no_weights) {
+  EXPECT_EQ(start([](plan& p) { p.models[0].source = "/nowhere/at/all"; }).code, errc::not_found);
+  EXPECT_EQ(start([](plan& p) { p.models[0].source = "preset:qwen3-8b"; }).code, errc::unsupported);
+}
+
+TEST_F(torch_backend_errors, refuses_devices_it_cannot_run_on) {
+  auto const cuda = start([](plan& p) { p.models[0].replicas[0].stages[0].device = {device_kind::cuda, 2, {}}; });
+  EXPECT_EQ(cuda.code, errc::unsupported);
+  EXPECT_NE(cuda.message().find("cuda:2"), std::string::npos);
+  auto const absent = start([](plan& p) { p.models[0].replicas[0].stages[0].device = {device_kind::cpu, 7, {}}; });
+  EXPECT_EQ(absent.code, errc::not_found);
+}
+
+TEST_F(torch_backend_errors, refuses_adapters_and_replicas_that_are_not_there) {
+  EXPECT_EQ(start([](plan& p) { p.models[0].replicas[0].adapters.push_back("poems"); }).code, errc::unsupported);
+  EXPECT_EQ(start([](plan& p) { p.models[0].replicas.clear(); }).code, errc::invalid_argument);
+}
+
+}  // namespace
+}  // namespace gpuplace
