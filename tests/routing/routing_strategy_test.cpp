@@ -41,7 +41,8 @@ struct immovable {
   immovable(immovable&&) = delete;
   decision route(routing_request const&, fleet_view const&) const { return decision::none(); }
 };
-static_assert(!routing_strategy<nameless> && !routing_strategy<not_const> && !routing_strategy<gives_a_number> && !routing_strategy<immovable>);
+static_assert(!routing_strategy<nameless> && !routing_strategy<not_const> && !routing_strategy<gives_a_number> &&
+              !routing_strategy<immovable>);
 
 struct always_first : not_const {
   decision route(routing_request const&, fleet_view const&) const { return decision::to(0); }
@@ -80,8 +81,10 @@ TEST(routing_contract, holds_for_every_router) {
 }
 
 TEST(routing_contract, names_what_is_broken) {
-  EXPECT_NE(gpuplace::testing::check_routing([] { return always_first{}; }).error().what.find("although none takes requests"), std::string::npos);
+  EXPECT_NE(gpuplace::testing::check_routing([] { return always_first{}; }).error().what.find("although none takes requests"),
+            std::string::npos);
   EXPECT_NE(gpuplace::testing::check_routing([] { return half_a_request{}; }).error().what.find("0.5"), std::string::npos);
   EXPECT_TRUE(gpuplace::testing::check_routing([] { return allocates{}; }));
-  EXPECT_TRUE(gpuplace::testing::check_routes_without_allocation([] { return allocates{}; }, [] { return allocation_count.load(); }).has_error());
+  EXPECT_TRUE(gpuplace::testing::check_routes_without_allocation([] { return allocates{}; }, [] { return allocation_count.load(); })
+                  .has_error());
 }

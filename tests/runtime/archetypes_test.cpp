@@ -32,7 +32,13 @@ generation_request request_of(std::size_t prompt, std::int64_t max_tokens) {
 
 TEST(archetypes, a_deployment_asks_for_no_more_than_its_concepts) {
   boost::asio::io_context loop;
-  deployment d{loop, uniform_group(1, 80_GiB, {}), small_model(), one_group{}, whole{}, archetype_routing::make(), archetype_backend::make()};
+  deployment d{loop,
+               uniform_group(1, 80_GiB, {}),
+               small_model(),
+               one_group{},
+               whole{},
+               archetype_routing::make(),
+               archetype_backend::make()};
   std::size_t answers = 0;
   d.async_start([&](result<void> started) {
     ASSERT_TRUE(started) << started.error();
@@ -48,7 +54,8 @@ TEST(archetypes, an_instance_asks_for_no_more_of_its_executor) {
   boost::asio::io_context loop;
   step_instance instance(archetype_step_executor::make());
   std::optional<generation> got;
-  async_generate(instance, request_of(3, 7), {}, boost::asio::bind_executor(loop, [&](result<generation> g) { got = std::move(g).value(); }));
+  async_generate(instance, request_of(3, 7), {},
+                 boost::asio::bind_executor(loop, [&](result<generation> g) { got = std::move(g).value(); }));
   loop.run();
   EXPECT_EQ(got->tokens, std::vector<token_id>(7, 0));
 }

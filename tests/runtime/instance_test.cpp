@@ -27,7 +27,8 @@ constexpr executor_limits small{.slots = 4, .kv_pages = 64, .page_tokens = 16, .
 /// A paged_executor with a device thread of its own, as real devices have; its destructor waits for it.
 class threaded_executor {
 public:
-  explicit threaded_executor(std::shared_ptr<std::atomic<int>> steps = std::make_shared<std::atomic<int>>(0), executor_limits const& l = small)
+  explicit threaded_executor(std::shared_ptr<std::atomic<int>> steps = std::make_shared<std::atomic<int>>(0),
+                             executor_limits const& l = small)
       : thread_(std::make_unique<boost::asio::thread_pool>(1)), paged_(thread_->get_executor(), l), steps_(std::move(steps)) {}
   threaded_executor(threaded_executor&&) = default;
   threaded_executor& operator=(threaded_executor&&) = default;
@@ -42,7 +43,9 @@ public:
     ++*steps_;
     paged_.async_step(work, std::move(handler));
   }
-  result<void> fork(slot_id a, slot_id b, std::span<page_id const> p, std::span<page_id const> q) { return paged_.fork(a, b, p, q); }
+  result<void> fork(slot_id a, slot_id b, std::span<page_id const> p, std::span<page_id const> q) {
+    return paged_.fork(a, b, p, q);
+  }
   void truncate(slot_id slot, std::int64_t length) { paged_.truncate(slot, length); }
   void release(slot_id slot) { paged_.release(slot); }
 
@@ -193,7 +196,8 @@ TEST(async_generate, a_signal_cancels) {
   std::optional<result<generation>> ended;
   async_generate(
       instance, request_of(0, 250), [&](std::span<token_id const>) { signal.emit(boost::asio::cancellation_type::terminal); },
-      boost::asio::bind_cancellation_slot(signal.slot(), boost::asio::bind_executor(loop, [&](result<generation> g) { ended = std::move(g); })));
+      boost::asio::bind_cancellation_slot(signal.slot(),
+                                          boost::asio::bind_executor(loop, [&](result<generation> g) { ended = std::move(g); })));
   loop.run();
   ASSERT_TRUE(ended && *ended);
 }

@@ -53,7 +53,9 @@ generation alone(generation_request const& request, executor_limits limits, toke
     }
     tokens.push_back(token);
     g.tokens.push_back(token);
-    if (static_cast<std::int64_t>(g.tokens.size()) == request.max_tokens || static_cast<std::int64_t>(tokens.size()) == limits.context) return g;
+    if (static_cast<std::int64_t>(g.tokens.size()) == request.max_tokens ||
+        static_cast<std::int64_t>(tokens.size()) == limits.context)
+      return g;
   }
 }
 

@@ -28,12 +28,15 @@ device_group gpus(std::size_t count) {
   model.memory_bandwidth = gigabytes_per_second{3350};
   model.peak_bf16 = teraflops{989};
   model.launch_cost = microseconds{5};
-  return uniform_group(count, model, {.kind = path_kind::nvlink, .nvlinks = 18, .bandwidth = gigabytes_per_second{300}, .latency = microseconds{10}});
+  return uniform_group(
+      count, model,
+      {.kind = path_kind::nvlink, .nvlinks = 18, .bandwidth = gigabytes_per_second{300}, .latency = microseconds{10}});
 }
 
 workload qwen(std::int64_t sequences = 64) {
   workload work;
-  work.models.push_back({"model", describe(preset_config("qwen2.5-1.5b").value(), dtype::bf16, "qwen2.5-1.5b", "preset:qwen2.5-1.5b"), {}});
+  work.models.push_back(
+      {"model", describe(preset_config("qwen2.5-1.5b").value(), dtype::bf16, "qwen2.5-1.5b", "preset:qwen2.5-1.5b"), {}});
   work.models[0].load.context = 1024;
   work.models[0].load.sequences = sequences;
   return work;
@@ -125,7 +128,8 @@ TEST(deployment, cuts_a_batch_into_shards) {
 
 TEST(deployment, streams_one_request_and_reports_its_load) {
   boost::asio::io_context loop;
-  deployment d{loop.get_executor(), gpus(2), qwen(), data_parallel{2}, whole{}, round_robin{}, simulated_backend{virtual_clock(loop)}};
+  deployment d{
+      loop.get_executor(), gpus(2), qwen(), data_parallel{2}, whole{}, round_robin{}, simulated_backend{virtual_clock(loop)}};
   EXPECT_TRUE(d.load().empty());
   std::vector<token_id> streamed;
   std::optional<generation> ended;
@@ -150,7 +154,8 @@ TEST(deployment, streams_one_request_and_reports_its_load) {
 TEST(deployment, says_why_it_cannot_start) {
   boost::asio::io_context loop;
   std::optional<error> why, early, twice;
-  deployment small{loop, uniform_group(1, 1_GiB, {}), qwen(), one_group{}, whole{}, round_robin{}, simulated_backend{virtual_clock(loop)}};
+  deployment small{loop,          uniform_group(1, 1_GiB, {}),           qwen(), one_group{}, whole{},
+                   round_robin{}, simulated_backend{virtual_clock(loop)}};
   EXPECT_TRUE(small.plan().has_error());
   small.async_start([&](result<void> r) { why = r.error(); });
   deployment good{loop, gpus(1), qwen(), one_group{}, whole{}, round_robin{}, simulated_backend{virtual_clock(loop)}};
@@ -198,7 +203,8 @@ TEST(deployment, a_batch_is_cancelled_as_a_whole) {
   std::map<finish_reason, int> reasons;
   deployment d{loop, gpus(2), qwen(), data_parallel{2}, whole{}, round_robin{}, simulated_backend{clock}};
   d.async_start([&](result<void>) {
-    d.async_generate_all(requests_of(200, 2), {}, boost::asio::bind_cancellation_slot(signal.slot(), [&](std::vector<result<generation>> all) {
+    d.async_generate_all(requests_of(200, 2), {},
+                         boost::asio::bind_cancellation_slot(signal.slot(), [&](std::vector<result<generation>> all) {
                            for (auto const& g : all) ++reasons[g->reason];
                          }));
     clock.after(seconds{0.05}, [&] { signal.emit(boost::asio::cancellation_type::terminal); });

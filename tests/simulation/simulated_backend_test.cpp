@@ -45,14 +45,15 @@ struct ladder {
   ladder() {
     settings.loop = &loop;
     settings.devices = uniform_group(2, 80_GiB, {.kind = path_kind::nvlink, .nvlinks = 4, .bandwidth = gigabytes_per_second{80}});
-    settings.work.models.push_back({"model", describe(preset_config("qwen3-1.7b").value(), dtype::bf16, "qwen3-1.7b", "preset:qwen3-1.7b"), {}});
+    settings.work.models.push_back(
+        {"model", describe(preset_config("qwen3-1.7b").value(), dtype::bf16, "qwen3-1.7b", "preset:qwen3-1.7b"), {}});
     settings.work.models[0].load.context = 128;
     settings.work.models[0].load.sequences = 4;
     settings.lose = [this](device_id const& id) { backend.lose(id); };
   }
 };
 
-/// Answers nothing and starts anywhere: the contract must say so.
+/// Starts on any device, asked for or not: the contract must say so.
 struct starts_anywhere : simulated_backend {
   using simulated_backend::simulated_backend;
   result<instance> start(replica_start what) const {
@@ -75,8 +76,10 @@ TEST(backend_contract, says_which_rung_broke) {
   ladder l;
   auto const archetype = gpuplace::testing::archetype_backend::make();
   EXPECT_TRUE(gpuplace::testing::check_backend(archetype, l.settings));
-  EXPECT_EQ(gpuplace::testing::check_backend(archetype, l.settings, backend_level::discovers).error().where, "backend contract, level 2");
-  EXPECT_EQ(gpuplace::testing::check_backend(starts_anywhere(virtual_clock(l.loop)), l.settings).error().where, "backend contract, level 2");
+  EXPECT_EQ(gpuplace::testing::check_backend(archetype, l.settings, backend_level::discovers).error().where,
+            "backend contract, level 2");
+  EXPECT_EQ(gpuplace::testing::check_backend(starts_anywhere(virtual_clock(l.loop)), l.settings).error().where,
+            "backend contract, level 2");
 }
 
 TEST(simulated_backend, a_lost_device_is_skipped_by_routers_and_refused_by_start) {

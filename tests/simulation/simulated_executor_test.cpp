@@ -28,7 +28,8 @@ TEST(simulated_executor, keeps_the_contract) {
 TEST(simulated_executor, takes_the_time_it_is_told) {
   boost::asio::io_context loop;
   virtual_clock clock(loop);
-  simulated_executor executor(clock, limits, [](batch const& b) { return seconds{0.5 * static_cast<double>(b.token_count())}; }, 256);
+  simulated_executor executor(
+      clock, limits, [](batch const& b) { return seconds{0.5 * static_cast<double>(b.token_count())}; }, 256);
   std::vector<token_id> const prompt{1, 2, 3};
   std::vector<page_id> const pages{0};
   batch work;

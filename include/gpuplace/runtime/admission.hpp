@@ -27,8 +27,10 @@ inline result<void> check_sampling(sampling const& how) {
     return error{errc::invalid_argument, std::move(what), "sampling", std::move(remedy)};
   };
   if (!std::isfinite(how.temperature) || how.temperature < 0)
-    return refuse("the temperature is " + std::to_string(how.temperature), "0 takes the most likely token, larger numbers vary more");
-  if (!(how.top_p > 0 && how.top_p <= 1)) return refuse("top_p is " + std::to_string(how.top_p), "it lies above 0 and is at most 1");
+    return refuse("the temperature is " + std::to_string(how.temperature),
+                  "0 takes the most likely token, larger numbers vary more");
+  if (!(how.top_p > 0 && how.top_p <= 1))
+    return refuse("top_p is " + std::to_string(how.top_p), "it lies above 0 and is at most 1");
   if (how.top_k < 0) return refuse("top_k is " + std::to_string(how.top_k), "0 considers all tokens");
   return {};
 }
@@ -42,11 +44,13 @@ inline result<void> check_request(generation_request const& request, executor_li
   auto const prompt = static_cast<std::int64_t>(request.prompt.size());
   if (prompt == 0) return error{errc::invalid_argument, "the prompt has no tokens", where, "a prompt needs at least one token"};
   if (request.max_tokens < 1)
-    return error{errc::invalid_argument, "max_tokens is " + std::to_string(request.max_tokens), where, "ask for at least one token"};
+    return error{errc::invalid_argument, "max_tokens is " + std::to_string(request.max_tokens), where,
+                 "ask for at least one token"};
   if (std::any_of(request.prompt.begin(), request.prompt.end(), [](token_id t) { return t < 0; }))
     return error{errc::invalid_argument, "the prompt has a negative token", where, {}};
   if (!request.adapter.empty())
-    return error{errc::unsupported, "adapter '" + request.adapter + "' is not loaded", where, "leave the adapter out to use the base model"};
+    return error{errc::unsupported, "adapter '" + request.adapter + "' is not loaded", where,
+                 "leave the adapter out to use the base model"};
   GPUPLACE_CHECK(detail::check_sampling(request.how));
   if (prompt + 1 > limits.context)
     return error{errc::does_not_fit,

@@ -24,10 +24,12 @@ public:
   /// @param work  one model with its demand
   template <detail::loop_or_executor Loop>
   deployment(Loop&& loop, device_group view, workload work, A allocation, P partition, R router, B backend)
-      : deployment(detail::executor_of(loop), place(view, work, allocation, partition, place_options{backend.memory()}), view, work, router, backend) {}
+      : deployment(detail::executor_of(loop), place(view, work, allocation, partition, place_options{backend.memory()}), view, work,
+                   router, backend) {}
 
 private:
-  deployment(boost::asio::any_io_executor loop, result<gpuplace::plan> placed, device_group& view, workload& work, R& router, B& backend)
+  deployment(boost::asio::any_io_executor loop, result<gpuplace::plan> placed, device_group& view, workload& work, R& router,
+             B& backend)
       : fleet<R, B>(std::move(loop), std::move(placed), std::move(view), std::move(work), std::move(router), std::move(backend)) {}
 };
 

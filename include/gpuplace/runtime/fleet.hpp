@@ -44,7 +44,8 @@ public:
   template <detail::loop_or_executor Loop>
   fleet(Loop&& loop, result<gpuplace::plan> placed, device_group view, workload work, R router, B backend)
       : loop_(detail::executor_of(loop)),
-        state_(std::make_shared<state>(std::move(placed), std::move(view), std::move(work), std::move(router), std::move(backend))) {}
+        state_(
+            std::make_shared<state>(std::move(placed), std::move(view), std::move(work), std::move(router), std::move(backend))) {}
   fleet(fleet&&) noexcept = default;
   fleet& operator=(fleet&&) = delete;
   ~fleet() {
@@ -58,10 +59,11 @@ public:
   /// the backend's for the first replica that did not start, and then none runs; errc::cancelled
   template <class Token>
   auto async_start(Token&& token) {
-    return detail::async_operation<result<void>>(loop_, std::forward<Token>(token),
-                                                 [s = state_](boost::asio::any_io_executor where, std::function<void(result<void>)> on_end) {
-                                                   return s->start(std::move(where), std::move(on_end));
-                                                 });
+    return detail::async_operation<result<void>>(
+        loop_, std::forward<Token>(token),
+        [s = state_](boost::asio::any_io_executor where, std::function<void(result<void>)> on_end) {
+          return s->start(std::move(where), std::move(on_end));
+        });
   }
 
   /// Runs one request on the instance that the router chooses; completes with result<generation>.

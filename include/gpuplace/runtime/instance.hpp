@@ -35,10 +35,12 @@ public:
   ~step_instance() { close(); }
 
   /// Begins a request; see model_instance. A request that can never run ends at once with the error of check_request.
-  cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens, generation_handler on_end) {
+  cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
+                        generation_handler on_end) {
     auto const prompt = static_cast<std::int64_t>(request.prompt.size());
     auto const most = std::max<std::int64_t>(0, longest(request, state_->limits()) - prompt);
-    auto stream = std::make_shared<detail::token_stream>(std::move(where), static_cast<std::size_t>(most), std::move(on_tokens), std::move(on_end));
+    auto stream = std::make_shared<detail::token_stream>(std::move(where), static_cast<std::size_t>(most), std::move(on_tokens),
+                                                         std::move(on_end));
     state_->submit(stream, std::move(request));
     return [state = std::weak_ptr(state_), ended = std::weak_ptr(stream)] {
       auto const alive = state.lock();

@@ -23,10 +23,12 @@ namespace gpuplace {
 inline result<executor_limits> limits_of(model_plan const& model, replica const& placed, model_description const& description) {
   if (model.batch < 1 || model.context < 2)
     return error{errc::invalid_argument,
-                 "a batch of " + std::to_string(model.batch) + " and a context of " + std::to_string(model.context) + " tokens leave nothing to run",
+                 "a batch of " + std::to_string(model.batch) + " and a context of " + std::to_string(model.context) +
+                     " tokens leave nothing to run",
                  model.name, "plan with --batch of at least 1 and --context of at least 2"};
   demand const load{.type = model.type, .context = model.context, .sequences = model.batch};
-  executor_limits limits{.slots = model.batch, .page_tokens = load.kv_page, .step_tokens = load.max_step_tokens(), .context = model.context};
+  executor_limits limits{
+      .slots = model.batch, .page_tokens = load.kv_page, .step_tokens = load.max_step_tokens(), .context = model.context};
   limits.kv_pages = limits.slots * pages_for(limits.context, limits.page_tokens);
   std::unordered_map<std::string_view, std::int64_t> kv;
   for (auto const& u : description.units) kv.emplace(u.name, u.kv_bytes_per_token.count());

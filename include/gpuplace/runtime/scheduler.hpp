@@ -262,8 +262,10 @@ private:
     for (auto const& row : batch_.rows) expected += static_cast<std::size_t>(row.samples);
     if (outcome->tokens.size() != expected)
       return error{errc::mismatch,
-                   "the executor gave " + std::to_string(outcome->tokens.size()) + " tokens for a step that samples " + std::to_string(expected),
-                   "step", {}};
+                   "the executor gave " + std::to_string(outcome->tokens.size()) + " tokens for a step that samples " +
+                       std::to_string(expected),
+                   "step",
+                   {}};
     return {};
   }
 

@@ -42,7 +42,10 @@ public:
   ///             errc::device_lost; as limits_of and step_cost::make
   result<instance> start(replica_start const& what) const {
     if (what.model >= what.whole->models.size() || what.replica >= what.whole->models[what.model].replicas.size())
-      return error{errc::not_found, "the plan has no replica " + std::to_string(what.replica) + " of model " + std::to_string(what.model), "plan", {}};
+      return error{errc::not_found,
+                   "the plan has no replica " + std::to_string(what.replica) + " of model " + std::to_string(what.model),
+                   "plan",
+                   {}};
     auto const& model = what.whole->models[what.model];
     auto const& placed = model.replicas[what.replica];
     GPUPLACE_TRY(auto cost, step_cost::make(placed, what.description, what.devices));
@@ -52,7 +55,8 @@ public:
     auto fault = [lost = lost_, used = std::move(used)] { return lost->among(used); };
     if (auto already = fault()) return *std::move(already);
     auto const vocabulary = what.description.config.vocabulary;
-    return instance(simulated_executor(clock_, limits, std::move(cost), static_cast<token_id>(std::max<std::int64_t>(vocabulary, 2)), std::move(fault)),
+    return instance(simulated_executor(clock_, limits, std::move(cost),
+                                       static_cast<token_id>(std::max<std::int64_t>(vocabulary, 2)), std::move(fault)),
                     clock_.function());
   }
 

@@ -31,7 +31,8 @@ using fault_function = std::function<std::optional<error>()>;
 class simulated_executor {
 public:
   /// @param vocabulary  tokens lie in [0, vocabulary)
-  simulated_executor(virtual_clock clock, executor_limits const& limits, step_cost_function cost, token_id vocabulary, fault_function fault = {})
+  simulated_executor(virtual_clock clock, executor_limits const& limits, step_cost_function cost, token_id vocabulary,
+                     fault_function fault = {})
       : state_(std::make_shared<state>(std::move(clock), limits, std::move(cost), vocabulary, std::move(fault))) {}
   simulated_executor(simulated_executor&&) = default;
   simulated_executor& operator=(simulated_executor&&) = default;
@@ -56,13 +57,20 @@ public:
     state_->seen[static_cast<std::size_t>(to)] = state_->seen[static_cast<std::size_t>(from)];
     return {};
   }
-  void truncate(slot_id slot, std::int64_t length) { state_->seen[static_cast<std::size_t>(slot)].resize(static_cast<std::size_t>(length)); }
+  void truncate(slot_id slot, std::int64_t length) {
+    state_->seen[static_cast<std::size_t>(slot)].resize(static_cast<std::size_t>(length));
+  }
   void release(slot_id slot) { state_->seen[static_cast<std::size_t>(slot)].clear(); }
 
 private:
   struct state {
     state(virtual_clock c, executor_limits const& l, step_cost_function f, token_id v, fault_function faults)
-        : clock(std::move(c)), limits(l), cost(std::move(f)), vocabulary(v), fault(std::move(faults)), seen(static_cast<std::size_t>(l.slots)) {}
+        : clock(std::move(c)),
+          limits(l),
+          cost(std::move(f)),
+          vocabulary(v),
+          fault(std::move(faults)),
+          seen(static_cast<std::size_t>(l.slots)) {}
 
     virtual_clock clock;
     executor_limits limits;

@@ -42,19 +42,24 @@ public:
     std::size_t next = 0;
     for (auto const& s : placed.stages) {
       auto const at = devices.find(s.device);
-      if (!at) return error{errc::not_found, "the plan needs " + to_string(s.device), to_string(s.device), "plan again for the devices that are there"};
+      if (!at)
+        return error{errc::not_found, "the plan needs " + to_string(s.device), to_string(s.device),
+                     "plan again for the devices that are there"};
       if (!cost.stages_.empty()) cost.stages_.back().to_next = devices.path(cost.stages_.back().position, *at);
       auto const first = next;
       for (auto const& name : s.units)
         if (next == model.units.size() || model.units[next++].name != name)
           return error{errc::mismatch, "the plan has " + name + " where " + model.name + " has another unit", to_string(s.device),
                        "plan again for this model"};
-      cost.stages_.push_back({{model.units.begin() + static_cast<std::ptrdiff_t>(first), model.units.begin() + static_cast<std::ptrdiff_t>(next)},
-                              devices[*at], *at, {}});
+      cost.stages_.push_back(
+          {{model.units.begin() + static_cast<std::ptrdiff_t>(first), model.units.begin() + static_cast<std::ptrdiff_t>(next)},
+           devices[*at],
+           *at,
+           {}});
     }
     if (next != model.units.size() || cost.stages_.empty())
-      return error{errc::mismatch, "the plan ends before " + (model.units.empty() ? model.name : model.units[next].name), model.name,
-                   "plan again for this model"};
+      return error{errc::mismatch, "the plan ends before " + (model.units.empty() ? model.name : model.units[next].name),
+                   model.name, "plan again for this model"};
     return cost;
   }
 

@@ -74,7 +74,8 @@ private:
     auto const whole = std::make_shared<plan const>(*std::move(made));
     auto const started = backend_.start({whole, 0, 0, with_.work.models[0].model, with_.devices});
     if (started) return fault(2, "a replica started on a device that does not exist", "check each stage's device in start()");
-    if (started.error().message().find("99999") == std::string::npos) return fault(2, "the error does not name the device that is missing");
+    if (started.error().message().find("99999") == std::string::npos)
+      return fault(2, "the error does not name the device that is missing");
     return {};
   }
 
@@ -123,7 +124,8 @@ private:
     cancel = one.start(
         all[0], with_.loop->get_executor(), [&](std::span<token_id const>) { cancel(); },
         [&](result<generation> g) { stopped = std::move(g), ++ends; });
-    auto const unused = one.start(all[1], with_.loop->get_executor(), {}, [&](result<generation> g) { other = std::move(g), ++ends; });
+    auto const unused =
+        one.start(all[1], with_.loop->get_executor(), {}, [&](result<generation> g) { other = std::move(g), ++ends; });
     GPUPLACE_CHECK(wait(5, [&] { return ends == 2; }));
     if (!*stopped) return fault(5, "a cancelled request ended with an error: " + stopped->error().message());
     auto const reached = (*stopped)->prompt_tokens + static_cast<std::int64_t>((*stopped)->tokens.size());
@@ -161,7 +163,8 @@ private:
         },
         [&](result<generation> g) { ended = std::move(g); });
     GPUPLACE_CHECK(wait(5, [&] { return ended.has_value(); }));
-    if (*ended || ended->error().code != errc::device_lost) return fault(5, "a request on a lost device did not end with errc::device_lost");
+    if (*ended || ended->error().code != errc::device_lost)
+      return fault(5, "a request on a lost device did not end with errc::device_lost");
     if (one.load().available) return fault(5, "an instance whose device is lost says that it is available");
     return {};
   }
@@ -196,7 +199,8 @@ private:
     while (!done()) {
       with_.loop->run_one_for(std::chrono::milliseconds(50));
       if (with_.loop->stopped()) with_.loop->restart();
-      if (std::chrono::steady_clock::now() > until) return fault(level, "no answer within " + std::to_string(with_.patience.count()) + " s");
+      if (std::chrono::steady_clock::now() > until)
+        return fault(level, "no answer within " + std::to_string(with_.patience.count()) + " s");
     }
     return {};
   }
@@ -220,9 +224,11 @@ private:
       if (!got[i]) return got[i].error();
       if (got[i]->tokens.size() != 12 || got[i]->reason != finish_reason::length)
         return fault(level, "12 tokens were asked for, " + std::to_string(got[i]->tokens.size()) + " came");
-      if (got[i]->prompt_tokens != static_cast<std::int64_t>(5 + 7 * i)) return fault(level, "prompt_tokens is not the prompt's length");
+      if (got[i]->prompt_tokens != static_cast<std::int64_t>(5 + 7 * i))
+        return fault(level, "prompt_tokens is not the prompt's length");
       for (auto const t : got[i]->tokens)
-        if (t < 0 || (vocabulary > 0 && t >= vocabulary)) return fault(level, "token " + std::to_string(t) + " is not in the vocabulary");
+        if (t < 0 || (vocabulary > 0 && t >= vocabulary))
+          return fault(level, "token " + std::to_string(t) + " is not in the vocabulary");
     }
     return {};
   }

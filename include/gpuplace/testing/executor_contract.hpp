@@ -60,7 +60,8 @@ public:
       GPUPLACE_CHECK(forks());
       GPUPLACE_CHECK(reuses());
     }
-    if (!driver_.handlers_are_posted) return fault("handler", "a step's handler ran within async_step", "post it to the step context");
+    if (!driver_.handlers_are_posted)
+      return fault("handler", "a step's handler ran within async_step", "post it to the step context");
     if (!driver_.handlers_run_once) return fault("handler", "a step's handler ran more than once");
     return {};
   }
@@ -76,7 +77,8 @@ private:
   result<void> roomy() const {
     auto const need = [](char const* what, std::int64_t has, std::int64_t needed) -> result<void> {
       if (has >= needed) return {};
-      return fault("limits", std::string(what) + " is " + std::to_string(has) + ", the contract runs with " + std::to_string(needed));
+      return fault("limits",
+                   std::string(what) + " is " + std::to_string(has) + ", the contract runs with " + std::to_string(needed));
     };
     GPUPLACE_CHECK(need("page_tokens", limits_.page_tokens, 1));
     GPUPLACE_CHECK(need("slots", limits_.slots, 4));
@@ -89,7 +91,8 @@ private:
   contract_sequence make(std::size_t which, std::size_t place) const {
     contract_sequence s;
     s.slot = static_cast<slot_id>(place);
-    for (std::int64_t i = 0; i < pages_each(); ++i) s.pages.push_back(static_cast<page_id>(4 * i + static_cast<std::int64_t>(place)));
+    for (std::int64_t i = 0; i < pages_each(); ++i)
+      s.pages.push_back(static_cast<page_id>(4 * i + static_cast<std::int64_t>(place)));
     if (place % 2 == 1) std::reverse(s.pages.begin(), s.pages.end());
     auto const length = settings_.prompt - which;
     for (std::size_t i = 0; i < length; ++i)
@@ -102,7 +105,8 @@ private:
   /// One step of several sequences, each with its next `counts` tokens, sampling where that is all it has.
   result<void> advance(std::span<contract_sequence* const> all, std::span<std::size_t const> counts) {
     batch work;
-    for (std::size_t i = 0; i < all.size(); ++i) work.rows.push_back(all[i]->row(counts[i], counts[i] == all[i]->pending() ? 1 : 0));
+    for (std::size_t i = 0; i < all.size(); ++i)
+      work.rows.push_back(all[i]->row(counts[i], counts[i] == all[i]->pending() ? 1 : 0));
     GPUPLACE_TRY(auto const outcome, driver_.step(work));
     std::size_t next = 0;
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -112,7 +116,8 @@ private:
       all[i]->tokens.push_back(outcome.tokens[next++]);
     }
     if (next != outcome.tokens.size() || next != static_cast<std::size_t>(samples_of(work)))
-      return fault("outcome", std::to_string(outcome.tokens.size()) + " tokens from a step that samples " + std::to_string(samples_of(work)));
+      return fault("outcome",
+                   std::to_string(outcome.tokens.size()) + " tokens from a step that samples " + std::to_string(samples_of(work)));
     if (outcome.device_time < seconds{0}) return fault("outcome", "device_time is negative");
     return {};
   }
@@ -147,8 +152,9 @@ private:
     auto const at = static_cast<std::size_t>(
         std::mismatch(s.tokens.begin(), s.tokens.end(), expected.begin(), expected.end()).first - s.tokens.begin());
     if (at == s.tokens.size() && s.tokens.size() <= expected.size()) return {};
-    return fault(clause + (how_.greedy() ? ", greedy" : ", sampled"), "token " + std::to_string(at) + " is " + std::to_string(s.tokens[at]) +
-                 ", alone it is " + (at < expected.size() ? std::to_string(expected[at]) : "none"));
+    return fault(clause + (how_.greedy() ? ", greedy" : ", sampled"),
+                 "token " + std::to_string(at) + " is " + std::to_string(s.tokens[at]) + ", alone it is " +
+                     (at < expected.size() ? std::to_string(expected[at]) : "none"));
   }
 
   result<void> repeats() {
@@ -214,7 +220,8 @@ private:
     work.rows.push_back(s.row(prompt + 4, 5));
     GPUPLACE_TRY(auto const outcome, driver_.step(work));
     release(s);
-    if (outcome.tokens.size() != 5) return fault("verify", "5 samples were asked for, " + std::to_string(outcome.tokens.size()) + " came");
+    if (outcome.tokens.size() != 5)
+      return fault("verify", "5 samples were asked for, " + std::to_string(outcome.tokens.size()) + " came");
     s.tokens = {expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(prompt)};
     s.tokens.insert(s.tokens.end(), outcome.tokens.begin(), outcome.tokens.end());
     return same("several samples in one row", s, expected);

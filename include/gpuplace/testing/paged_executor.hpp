@@ -107,11 +107,12 @@ private:
         slots[slot] = true;
         if (row.tokens.empty()) return broken("batch", "a row without tokens");
         if (row.start != held[slot])
-          return broken("batch", "slot " + std::to_string(slot) + " holds " + std::to_string(held[slot]) + " tokens, the row starts at " +
-                                     std::to_string(row.start));
+          return broken("batch", "slot " + std::to_string(slot) + " holds " + std::to_string(held[slot]) +
+                                     " tokens, the row starts at " + std::to_string(row.start));
         if (end > limits.context) return broken("batch", "a row reaches beyond the context");
         if (static_cast<std::int64_t>(row.pages.size()) * limits.page_tokens < end) return broken("batch", "too few pages");
-        if (row.samples < 0 || row.samples > static_cast<std::int64_t>(row.tokens.size())) return broken("batch", "too many samples");
+        if (row.samples < 0 || row.samples > static_cast<std::int64_t>(row.tokens.size()))
+          return broken("batch", "too many samples");
         for (auto const page : row.pages) {
           if (page < 0 || page >= limits.kv_pages || pages[static_cast<std::size_t>(page)])
             return broken("batch", "page " + std::to_string(page) + " twice, or out of range");

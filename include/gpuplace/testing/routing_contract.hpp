@@ -125,7 +125,8 @@ result<void> check_routes_without_allocation(Make make, std::function<std::size_
     (void)router.route(request, fleet);
   }
   if (auto const made = allocations() - before; made != 0)
-    return broken("routing contract, allocation", std::to_string(made) + " allocations while routing " + std::to_string(count / 2) + " requests",
+    return broken("routing contract, allocation",
+                  std::to_string(made) + " allocations while routing " + std::to_string(count / 2) + " requests",
                   "reserve in the constructor or in begin(count)");
   return {};
 }

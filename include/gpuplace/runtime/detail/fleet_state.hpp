@@ -41,7 +41,11 @@ public:
   using batch_handler = std::function<void(std::vector<result<generation>>)>;
 
   fleet_state(result<plan> placed, device_group view, workload work, R router, B backend)
-      : placed_(std::move(placed)), view_(std::move(view)), work_(std::move(work)), router_(std::move(router)), backend_(std::move(backend)) {
+      : placed_(std::move(placed)),
+        view_(std::move(view)),
+        work_(std::move(work)),
+        router_(std::move(router)),
+        backend_(std::move(backend)) {
     if (placed_) whole_ = std::make_shared<plan const>(*placed_);
   }
 
@@ -57,10 +61,11 @@ public:
     if (auto const fit = startable(); !fit) return refuse<result<void>>(where, std::move(on_end), fit.error());
     auto expected = phase::idle;
     if (!phase_.compare_exchange_strong(expected, phase::starting))
-      return refuse<result<void>>(where, std::move(on_end), error{errc::invalid_argument, "it was started before", "async_start", {}});
+      return refuse<result<void>>(where, std::move(on_end),
+                                  error{errc::invalid_argument, "it was started before", "async_start", {}});
     auto const replicas = whole_->models[0].replicas.size();
-    auto const now = std::make_shared<loading>(replicas, boost::asio::prefer(std::move(where), boost::asio::execution::outstanding_work.tracked),
-                                               std::move(on_end));
+    auto const now = std::make_shared<loading>(
+        replicas, boost::asio::prefer(std::move(where), boost::asio::execution::outstanding_work.tracked), std::move(on_end));
     loaders_.emplace(std::min<std::size_t>(replicas, std::max(2U, std::thread::hardware_concurrency())));
     for (std::size_t i = 0; i < replicas; ++i)
       boost::asio::post(*loaders_, [this, now, i] {
@@ -72,7 +77,8 @@ public:
     };
   }
 
-  cancel_function generate(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens, generation_handler on_end) {
+  cancel_function generate(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
+                           generation_handler on_end) {
     auto const chosen = choose(request);
     if (!chosen) return refuse<result<generation>>(where, std::move(on_end), chosen.error());
     auto const at = *chosen;
@@ -94,7 +100,8 @@ public:
     boost::asio::any_io_executor const in_turn = boost::asio::make_strand(where);
     for (std::size_t i = 0; i < requests.size(); ++i) {
       requests[i].index = i;
-      cancels->push_back(generate(std::move(requests[i]), in_turn, {}, [all, i](result<generation> g) { all->take(i, std::move(g)); }));
+      cancels->push_back(
+          generate(std::move(requests[i]), in_turn, {}, [all, i](result<generation> g) { all->take(i, std::move(g)); }));
     }
     return [cancels] {
       for (auto const& cancel : *cancels) cancel();
@@ -149,14 +156,14 @@ private:
   result<void> startable() const {
     if (!placed_) return placed_.error();
     if (whole_->models.size() != 1 || work_.models.size() != 1)
-      return error{errc::unsupported, "the plan has " + std::to_string(whole_->models.size()) + " models, a fleet serves one", "plan",
-                   "plan each model by itself to run it"};
+      return error{errc::unsupported, "the plan has " + std::to_string(whole_->models.size()) + " models, a fleet serves one",
+                   "plan", "plan each model by itself to run it"};
     if (whole_->models[0].replicas.empty()) return error{errc::invalid_argument, "the plan has no replica", "plan", {}};
     auto const& planned = whole_->models[0].fingerprint;
     auto const& here = work_.models[0].model.fingerprint;
     if (!planned.empty() && !here.empty() && !same_model(planned, here))
-      return error{errc::mismatch, "the plan was made for another model: its fingerprint is " + planned + ", here it is " + here, whole_->models[0].name,
-                   "plan again for this model"};
+      return error{errc::mismatch, "the plan was made for another model: its fingerprint is " + planned + ", here it is " + here,
+                   whole_->models[0].name, "plan again for this model"};
     return {};
   }
 
@@ -186,7 +193,8 @@ private:
   }
 
   result<std::size_t> choose(generation_request const& request) const {
-    if (phase_ != phase::running) return error{errc::unavailable, "nothing is started yet", "async_generate", "wait for async_start to complete"};
+    if (phase_ != phase::running)
+      return error{errc::unavailable, "nothing is started yet", "async_generate", "wait for async_start to complete"};
     thread_local std::vector<instance_load> snapshot;
     look(snapshot);
     routing_request asked;
@@ -195,13 +203,18 @@ private:
     asked.adapter = request.adapter;
     asked.prompt = request.prompt;
     auto const made = router_.route(asked, fleet_view(snapshot));
-    if (!made) return error{errc::unavailable, "no instance takes requests now", "request " + std::to_string(request.index), "start the deployment again"};
+    if (!made)
+      return error{errc::unavailable, "no instance takes requests now", "request " + std::to_string(request.index),
+                   "start the deployment again"};
     if (made.shares().size() != 1)
-      return error{errc::unsupported, "the router " + std::string(router_.name) + " splits a request", "request " + std::to_string(request.index),
-                   "use a router that chooses one instance"};
+      return error{errc::unsupported, "the router " + std::string(router_.name) + " splits a request",
+                   "request " + std::to_string(request.index), "use a router that chooses one instance"};
     if (made.instance() >= snapshot.size())
-      return error{errc::mismatch, "the router " + std::string(router_.name) + " chose instance " + std::to_string(made.instance()) + " of " +
-                                       std::to_string(snapshot.size()), "request " + std::to_string(request.index), {}};
+      return error{errc::mismatch,
+                   "the router " + std::string(router_.name) + " chose instance " + std::to_string(made.instance()) + " of " +
+                       std::to_string(snapshot.size()),
+                   "request " + std::to_string(request.index),
+                   {}};
     return made.instance();
   }
 

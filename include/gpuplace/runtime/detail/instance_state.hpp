@@ -83,7 +83,8 @@ private:
     std::unique_lock hold(inbox_mutex_);
     if (closed_) {
       hold.unlock();
-      if (m.request) m.stream->end(error{errc::unavailable, "the instance is closing", "instance", "send the request to another instance"});
+      if (m.request)
+        m.stream->end(error{errc::unavailable, "the instance is closing", "instance", "send the request to another instance"});
       return;
     }
     if (m.request) {

@@ -10,6 +10,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -56,16 +57,20 @@ private:
   }
 
   void deliver() {
+    std::size_t written = 0;
     do {
       bool const ended = ended_.load(std::memory_order_acquire);
-      auto const written = written_.load(std::memory_order_acquire);
+      written = written_.load(std::memory_order_acquire);
       if (auto const from = std::exchange(delivered_, written); from < written)
         on_tokens_(std::span<token_id const>(buffer_).subspan(from, written - from));
       if (ended) return finish();
       scheduled_.exchange(false, std::memory_order_acq_rel);
-    } while (has_news() && !scheduled_.exchange(true, std::memory_order_acq_rel));
+      // From here another reader may be under way: only atomics and this call's own numbers may be looked at.
+    } while (has_news_since(written) && !scheduled_.exchange(true, std::memory_order_acq_rel));
   }
-  bool has_news() const { return ended_.load(std::memory_order_acquire) || written_.load(std::memory_order_acquire) != delivered_; }
+  bool has_news_since(std::size_t written) const {
+    return ended_.load(std::memory_order_acquire) || written_.load(std::memory_order_acquire) != written;
+  }
 
   void finish() {
     auto const work = std::move(where_);
