@@ -131,12 +131,12 @@ inline void append_hops(std::string& out, plan const& p) {
 /// Devices as boxes with a bar that shows how full they are, grouped by host; in them the stages, one colour a model; arrows for
 /// the hops of a replica. Stages on devices that the plan does not list are left out.
 inline std::string to_dot(plan const& p) {
-  std::map<device_id, std::vector<detail::drawn_stage>> stages;
+  std::map<device_id, std::vector<detail::drawn_stage>> drawn;
   for (std::size_t m = 0; m < p.models.size(); ++m)
     for (std::size_t r = 0; r < p.models[m].replicas.size(); ++r) {
-      auto const& chain = p.models[m].replicas[r].stages;
+      auto const& chain = p.models[m].replicas[r].drawn;
       for (std::size_t s = 0; s < chain.size(); ++s)
-        stages[chain[s].device].push_back({detail::stage_node(m, r, s), detail::stage_html(p.models[m], r, chain[s]), m});
+        drawn[chain[s].device].push_back({detail::stage_node(m, r, s), detail::stage_html(p.models[m], r, chain[s]), m});
     }
   std::map<std::string, std::vector<std::size_t>> hosts;
   for (std::size_t d = 0; d < p.devices.size(); ++d) hosts[p.devices[d].id.host].push_back(d);
@@ -157,7 +157,7 @@ inline std::string to_dot(plan const& p) {
         (host.empty() ? std::string("peripheries=0; label=\"\";")
                       : "style=\"rounded,dashed\"; color=\"#8a93a0\"; margin=14; label=<<B>" + detail::html_text(host) + "</B>>;") +
         "\n";
-    for (auto const d : devices) detail::append_device(out, p, d, usage[d], stages[p.devices[d].id]);
+    for (auto const d : devices) detail::append_device(out, p, d, usage[d], drawn[p.devices[d].id]);
     out += "  }\n";
   }
   detail::append_hops(out, p);

@@ -17,7 +17,7 @@
 
 namespace gpuplace::detail {
 
-inline constexpr std::int64_t most_tokens = std::int64_t{1} << 40;
+inline constexpr std::int64_t largest_token_count = std::int64_t{1} << 40;
 
 inline result<device_id> read_device_id(plan_fields& from, char const* key) {
   GPUPLACE_TRY(auto const text, from.text(key));
@@ -132,8 +132,8 @@ inline result<model_plan> read_model(nlohmann::json const& value, json_place con
   GPUPLACE_TRY(m.source, from.text_or_empty("source"));
   GPUPLACE_TRY(m.fingerprint, from.text_or_empty("fingerprint"));
   GPUPLACE_TRY(m.type, read_type(from));
-  GPUPLACE_TRY(m.context, from.whole("context", 0, most_tokens));
-  GPUPLACE_TRY(m.batch, from.whole("batch", 0, most_tokens));
+  GPUPLACE_TRY(m.context, from.whole("context", 0, largest_token_count));
+  GPUPLACE_TRY(m.batch, from.whole("batch", 0, largest_token_count));
   GPUPLACE_TRY(auto const how, from.text_or_empty("coupling"));
   if (how != "" && how != to_string(coupling::independent) && how != to_string(coupling::speculative))
     return from.at("coupling").refuse(errc::malformed, "is '" + how + "'", "write \"independent\" or \"speculative\"");
