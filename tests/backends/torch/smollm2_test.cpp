@@ -26,7 +26,7 @@ protected:
   std::filesystem::path folder_ = models_folder() / "SmolLM2-135M-Instruct";
   std::vector<oracle_prompt> expected_ = read_oracle(data_folder() / "smollm2_oracle.json");
   load_settings settings(std::size_t devices, dtype type) const {
-    return {.devices = devices, .type = type, .batch = 3, .context = 512, .options = {.threads = 2}};
+    return {.devices = devices, .type = type, .batch = 3, .context = 512, .options = {}};
   }
 };
 
