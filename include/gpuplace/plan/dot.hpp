@@ -134,7 +134,7 @@ inline std::string to_dot(plan const& p) {
   std::map<device_id, std::vector<detail::drawn_stage>> drawn;
   for (std::size_t m = 0; m < p.models.size(); ++m)
     for (std::size_t r = 0; r < p.models[m].replicas.size(); ++r) {
-      auto const& chain = p.models[m].replicas[r].drawn;
+      auto const& chain = p.models[m].replicas[r].stages;
       for (std::size_t s = 0; s < chain.size(); ++s)
         drawn[chain[s].device].push_back({detail::stage_node(m, r, s), detail::stage_html(p.models[m], r, chain[s]), m});
     }
