@@ -95,8 +95,9 @@ result<added_tokens> added_tokens::read(json const& list, normalizer const& norm
     token.id = tokens.id(token.content).value_or(token.id);
     tokens.add(token.id, token.content);
     if (token.special) made.special_.insert(token.id);
-    auto& finder = token.normalized ? made.normalized_ : made.raw_;
-    finder.add(token.normalized ? norm.apply(token.content) : token.content, made.tokens_.size());
+    auto const looked_for = token.normalized ? norm.apply(token.content) : token.content;
+    tokens.respell(token.id, looked_for);
+    (token.normalized ? made.normalized_ : made.raw_).add(looked_for, made.tokens_.size());
     made.tokens_.push_back(std::move(token));
   }
   return made;

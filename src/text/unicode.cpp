@@ -1,9 +1,11 @@
 #include "unicode.hpp"
 
+#include <unicode/locid.h>
 #include <unicode/uchar.h>
 #include <unicode/unistr.h>
 #include <unicode/utf8.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace gpuplace::text::unicode {
@@ -72,17 +74,14 @@ char32_t next(std::string_view text, std::size_t& at) {
 }
 
 char32_t previous(std::string_view text, std::size_t& at) {
-  auto const* data = reinterpret_cast<std::uint8_t const*>(text.data());
-  UChar32 c = 0;
-  U8_PREV_UNSAFE(data, at, c);
-  return static_cast<char32_t>(c);
+  do --at;
+  while ((static_cast<unsigned char>(text[at]) & 0xC0) == 0x80);
+  auto again = at;
+  return next(text, again);
 }
 
 void append(std::string& out, char32_t code_point) {
-  std::uint8_t buffer[4];
-  std::int32_t length = 0;
-  U8_APPEND_UNSAFE(buffer, length, code_point);
-  out.append(reinterpret_cast<char const*>(buffer), static_cast<std::size_t>(length));
+  icu::UnicodeString(signed_of(code_point)).toUTF8String(out);
 }
 
 bool is_number(char32_t c) { return is_in(c, U_GC_N_MASK); }
@@ -95,12 +94,12 @@ bool is_printable(char32_t c) { return c == ' ' || !is_in(c, U_GC_C_MASK | U_GC_
 
 std::string uppercase(std::string_view text) {
   std::string out;
-  return icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())}).toUpper("").toUTF8String(out);
+  return icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())}).toUpper(icu::Locale::getRoot()).toUTF8String(out);
 }
 
 std::string lowercase(std::string_view text) {
   std::string out;
-  return icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())}).toLower("").toUTF8String(out);
+  return icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())}).toLower(icu::Locale::getRoot()).toUTF8String(out);
 }
 
 }  // namespace gpuplace::text::unicode

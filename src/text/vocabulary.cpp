@@ -11,6 +11,11 @@ void vocabulary::add(token_id id, std::string_view spelling) {
     bytes_.resize(row + 1);
   }
   ids_.insert_or_assign(std::string(spelling), id);
+  respell(id, spelling);
+}
+
+void vocabulary::respell(token_id id, std::string_view spelling) {
+  auto const row = static_cast<std::size_t>(id);
   spellings_[row] = spelling;
   bytes_[row] = byte_level::bytes_of(spelling).value_or(std::string(spelling));
 }

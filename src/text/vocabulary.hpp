@@ -17,6 +17,8 @@ namespace gpuplace::text {
 class vocabulary {
 public:
   void add(token_id id, std::string_view spelling);
+  /// Text for `id` that differs from what it is looked up by.
+  void respell(token_id id, std::string_view spelling);
 
   std::optional<token_id> id(std::string_view spelling) const {
     auto const found = ids_.find(spelling);
