@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -50,6 +51,7 @@ public:
 
 private:
   struct parts;
+  static result<chat_template> parse_with(std::string const& source, std::string where, std::map<std::string, std::string> special_tokens);
   explicit chat_template(std::shared_ptr<parts const> p);
   std::shared_ptr<parts const> parts_;
 };

@@ -9,14 +9,14 @@
 
 namespace gpuplace::text::jinja {
 
-value const* dictionary::find(std::string_view key) const {
+value const* dictionary::find_text(std::string_view key) const {
   for (auto const& [k, v] : items)
     if (k.text() && *k.text() == key) return &v;
   return nullptr;
 }
 
 value const* dictionary::find(value const& key) const {
-  if (key.text()) return find(*key.text());
+  if (key.text()) return find_text(*key.text());
   budget small;
   for (auto const& [k, v] : items)
     if (equal(k, key, small)) return &v;

@@ -115,7 +115,7 @@ struct sequence {
 struct dictionary {
   std::vector<std::pair<value, value>> items;
   int depth = 1;
-  value const* find(std::string_view key) const;
+  value const* find_text(std::string_view key) const;
   value const* find(value const& key) const;
 };
 struct namespace_object {
