@@ -51,57 +51,86 @@ inline void gather(attention_task<T> const& t, attention_block const& block, std
   }
 }
 
-template <int Keys>
-[[gnu::always_inline]] inline void score_tile(float const* query, float const* keys, std::int64_t head_dim, float* scores) {
-  vec sums[Keys] = {};
+#if defined(__AVX512F__)
+constexpr int query_tile = 4;
+#else
+constexpr int query_tile = 2;
+#endif
+
+/// Scores of `Queries` queries with `Keys` keys.
+template <int Queries, int Keys>
+[[gnu::always_inline]] inline void score_tile(attention_buffers const& b, std::int64_t query, std::int64_t key, std::int64_t head_dim) {
+  vec sums[Queries][Keys] = {};
+  float const* const queries = b.queries + query * head_dim;
+  float const* const keys = b.keys + key * head_dim;
   std::int64_t d = 0;
-  for (; d + lanes <= head_dim; d += lanes) {
-    vec const q = load(query + d);
-    for (int k = 0; k < Keys; ++k) sums[k] += q * load(keys + k * head_dim + d);
-  }
-  for (int k = 0; k < Keys; ++k) {
-    float value = sum(sums[k]);
-    for (std::int64_t i = d; i < head_dim; ++i) value += query[i] * keys[k * head_dim + i];
-    scores[k] = value;
-  }
+  for (; d + lanes <= head_dim; d += lanes)
+    for (int k = 0; k < Keys; ++k) {
+      vec const theirs = load(keys + k * head_dim + d);
+      for (int q = 0; q < Queries; ++q) sums[q][k] += load(queries + q * head_dim + d) * theirs;
+    }
+  for (int q = 0; q < Queries; ++q)
+    for (int k = 0; k < Keys; ++k) {
+      float value = sum(sums[q][k]);
+      for (std::int64_t i = d; i < head_dim; ++i) value += queries[q * head_dim + i] * keys[k * head_dim + i];
+      b.scores[(query + q) * attention_block_keys + key + k] = value;
+    }
 }
 
-/// Folds `count` keys, of which this query sees [from, count), into the running softmax.
-inline void fold(attention_buffers const& b, std::int64_t query, std::int64_t from, std::int64_t count, std::int64_t head_dim) {
-  float* const scores = b.scores + query * attention_block_keys;
-  std::int64_t k = from;
-  for (; k + 4 <= count; k += 4) score_tile<4>(b.queries + query * head_dim, b.keys + k * head_dim, head_dim, scores + k);
-  for (; k < count; ++k) score_tile<1>(b.queries + query * head_dim, b.keys + k * head_dim, head_dim, scores + k);
+template <int Queries>
+inline void score(attention_buffers const& b, std::int64_t query, std::int64_t count, std::int64_t head_dim) {
+  std::int64_t key = 0;
+  for (; key + 4 <= count; key += 4) score_tile<Queries, 4>(b, query, key, head_dim);
+  for (; key < count; ++key) score_tile<Queries, 1>(b, query, key, head_dim);
+}
 
-  float highest = b.largest[query];
-  for (k = from; k < count; ++k) highest = scores[k] > highest ? scores[k] : highest;
+/// Turns a query's scores into weights relative to its running maximum and shrinks what it has summed so far. Keys outside of
+/// [from, seen) get weight zero.
+inline void weigh(attention_buffers const& b, std::int64_t query, std::int64_t from, std::int64_t seen, std::int64_t head_dim) {
+  float* const scores = b.scores + query * attention_block_keys;
+  auto const outside = [&](float value) {
+    for (std::int64_t k = 0; k < from; ++k) scores[k] = value;
+    for (std::int64_t k = seen; k < attention_block_keys; ++k) scores[k] = value;
+  };
+  outside(-1e30f);
+  vec top = splat(b.largest[query]);
+  for (std::int64_t k = 0; k < attention_block_keys; k += lanes) {
+    vec const v = load(scores + k);
+    top = choose(v > top, v, top);
+  }
+  float const highest = largest(top);
+  for (std::int64_t k = 0; k < attention_block_keys; k += lanes) store(exponential(load(scores + k) - highest), scores + k);
+  outside(0);
+  vec total{};
+  for (std::int64_t k = 0; k < attention_block_keys; k += lanes) total += load(scores + k);
   float const shrink = exponential(b.largest[query] - highest);
   b.largest[query] = highest;
-  float total = b.total[query] * shrink;
-  for (k = from; k < count; k += lanes) {
-    vec v = splat(-1e30f);
-    auto const left = count - k < lanes ? count - k : lanes;
-    std::memcpy(&v, scores + k, static_cast<std::size_t>(left) * sizeof(float));
-    v = exponential(v - highest);
-    std::memcpy(scores + k, &v, static_cast<std::size_t>(left) * sizeof(float));
-  }
-  for (k = from; k < count; ++k) total += scores[k];
-  b.total[query] = total;
-
+  b.total[query] = b.total[query] * shrink + sum(total);
   float* const sums = b.sums + query * head_dim;
+  for (std::int64_t d = 0; d < head_dim; ++d) sums[d] *= shrink;
+}
+
+/// Adds the weighted values of `count` keys to the sums of `Queries` queries.
+template <int Queries>
+inline void add_values(attention_buffers const& b, std::int64_t query, std::int64_t count, std::int64_t head_dim) {
+  float* const sums = b.sums + query * head_dim;
+  float const* const weights = b.scores + query * attention_block_keys;
   std::int64_t d = 0;
   for (; d + 4 * lanes <= head_dim; d += 4 * lanes) {
-    vec acc[4];
-    for (int i = 0; i < 4; ++i) acc[i] = load(sums + d + i * lanes) * shrink;
-    for (k = from; k < count; ++k)
-      for (int i = 0; i < 4; ++i) acc[i] += scores[k] * load(b.values + k * head_dim + d + i * lanes);
-    for (int i = 0; i < 4; ++i) store(acc[i], sums + d + i * lanes);
+    vec acc[Queries][4];
+    for (int q = 0; q < Queries; ++q)
+      for (int i = 0; i < 4; ++i) acc[q][i] = load(sums + q * head_dim + d + i * lanes);
+    for (std::int64_t k = 0; k < count; ++k)
+      for (int i = 0; i < 4; ++i) {
+        vec const value = load(b.values + k * head_dim + d + i * lanes);
+        for (int q = 0; q < Queries; ++q) acc[q][i] += weights[q * attention_block_keys + k] * value;
+      }
+    for (int q = 0; q < Queries; ++q)
+      for (int i = 0; i < 4; ++i) store(acc[q][i], sums + q * head_dim + d + i * lanes);
   }
-  for (; d < head_dim; ++d) {
-    float acc = sums[d] * shrink;
-    for (k = from; k < count; ++k) acc += scores[k] * b.values[k * head_dim + d];
-    sums[d] = acc;
-  }
+  for (; d < head_dim; ++d)
+    for (int q = 0; q < Queries; ++q)
+      for (std::int64_t k = 0; k < count; ++k) sums[q * head_dim + d] += weights[q * attention_block_keys + k] * b.values[k * head_dim + d];
 }
 
 template <class T>
@@ -130,13 +159,20 @@ void attend(attention_task<T> const& t, attention_block block, float* scratch) {
   std::int64_t const end = first_position + block.tokens;
   std::int64_t const oldest = t.window > 0 && first_position + 1 > t.window ? first_position + 1 - t.window : 0;
   for (std::int64_t key = oldest / attention_block_keys * attention_block_keys; key < end; key += attention_block_keys) {
-    gather(t, block, key, end - key < attention_block_keys ? end - key : attention_block_keys, b);
-    for (std::int64_t q = 0; q < queries; ++q) {
+    std::int64_t const count = end - key < attention_block_keys ? end - key : attention_block_keys;
+    gather(t, block, key, count, b);
+    std::int64_t q = 0;
+    for (; q + query_tile <= queries; q += query_tile) score<query_tile>(b, q, count, head_dim);
+    for (; q < queries; ++q) score<1>(b, q, count, head_dim);
+    for (q = 0; q < queries; ++q) {
       std::int64_t const position = first_position + q / group;
-      std::int64_t const seen = position + 1 - key < attention_block_keys ? position + 1 - key : attention_block_keys;
-      std::int64_t const from = t.window > 0 && position + 1 - t.window > key ? position + 1 - t.window - key : 0;
-      if (from < seen) fold(b, q, from, seen, head_dim);
+      std::int64_t const upto = position + 1 < key ? 0 : position + 1 - key;
+      std::int64_t const seen = upto < count ? upto : count;
+      std::int64_t const old = t.window > 0 && position + 1 - t.window > key ? position + 1 - t.window - key : 0;
+      weigh(b, q, old < seen ? old : seen, seen, head_dim);
     }
+    for (q = 0; q + query_tile <= queries; q += query_tile) add_values<query_tile>(b, q, count, head_dim);
+    for (; q < queries; ++q) add_values<1>(b, q, count, head_dim);
   }
   for (std::int64_t q = 0; q < queries; ++q)
     finish(t, b, q, t.out + ((first_token + q / group) * heads + block.kv_head * group + q % group) * head_dim);

@@ -93,6 +93,15 @@ inline float sum(vec v) {
   return q[0] + q[1];
 }
 
+/// The largest lane of a vector without NaN.
+inline float largest(vec v) {
+  float x[lanes];
+  store(v, x);
+  float best = x[0];
+  for (int i = 1; i < lanes; ++i) best = x[i] > best ? x[i] : best;
+  return best;
+}
+
 /// e^x: x = n ln 2 + r with |r| <= ln 2 / 2, the Taylor series of e^r to r^7 (relative error below 1e-8), times 2^n.
 /// Arguments below -87 give e^-87, those above 88 give e^88; a NaN stays one.
 inline vec exponential(vec x) {
