@@ -40,23 +40,25 @@ result<void> check_options(json const& part) {
   return {};
 }
 
-result<void> read_tokens(json const& part, vocabulary& tokens) {
-  auto const vocab = part.find("vocab");
-  if (vocab == part.end() || !vocab->is_object()) return error{errc::malformed, "model: no 'vocab' object"};
+result<void> read_tokens(tokenizer_file const& file, vocabulary& tokens) {
+  if (file.tokens.empty()) return error{errc::malformed, "model: no 'vocab' object"};
   constexpr std::int64_t limit = 1 << 24;  // the ids index a table: a wild one would fill the memory
-  for (auto const& [spelling, id] : vocab->items()) {
-    if (!id.is_number_integer() || id.get<std::int64_t>() < 0 || id.get<std::int64_t>() >= limit)
-      return error{errc::malformed, "model: the id of the token '" + spelling + "' is " + id.dump()};
-    tokens.add(id.get<token_id>(), spelling);
+  tokens.reserve(file.tokens.size());
+  for (auto const& [spelling, id] : file.tokens) {
+    if (id < 0 || id >= limit) return error{errc::malformed, "model: the id of the token '" + spelling + "' is out of range"};
+    tokens.add(static_cast<token_id>(id), spelling);
   }
   return {};
 }
 }  // namespace
 
-result<bpe> bpe::read(json const& part, vocabulary& tokens) {
+result<bpe> bpe::read(tokenizer_file const& file, vocabulary& tokens) {
+  auto const found = file.parts.find("model");
+  if (found == file.parts.end()) return error{errc::malformed, "no 'model' object"};
+  auto const& part = *found;
   if (!part.is_object()) return error{errc::malformed, "no 'model' object"};
   GPUPLACE_CHECK(check_options(part));
-  GPUPLACE_CHECK(read_tokens(part, tokens));
+  GPUPLACE_CHECK(read_tokens(file, tokens));
   bpe made;
   GPUPLACE_CHECK(made.read_merges(list_member(part, "merges"), tokens));
   for (std::size_t b = 0; b < 256; ++b) made.bytes_[b] = tokens.id(byte_level::spelling_of(std::string(1, static_cast<char>(b))));

@@ -2,7 +2,7 @@
 /// @file
 /// Byte-pair encoding of one piece of text.
 
-#include "json_parts.hpp"
+#include "tokenizer_file.hpp"
 #include "vocabulary.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -20,7 +20,7 @@ class bpe {
 public:
   /// Reads the "model" of a tokenizer.json; its tokens go to `tokens`.
   /// Errors:     errc::malformed; errc::unsupported for other models and for byte fallback, dropout and affixes
-  static result<bpe> read(json const& part, vocabulary& tokens);
+  static result<bpe> read(tokenizer_file const& file, vocabulary& tokens);
 
   /// Appends the ids of one piece.
   /// Complexity: O(n log n) in its bytes

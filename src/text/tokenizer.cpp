@@ -8,6 +8,7 @@
 #include "piece_cache.hpp"
 #include "post_processor.hpp"
 #include "pre_tokenizer.hpp"
+#include "tokenizer_file.hpp"
 #include "unicode.hpp"
 
 namespace gpuplace::text {
@@ -58,19 +59,15 @@ result<tokenizer> tokenizer::read(std::filesystem::path const& checkpoint_folder
 }
 
 result<tokenizer> tokenizer::parse(std::string_view json_text, std::string const& source) {
-  auto const file = json::parse(json_text, nullptr, false);
-  if (file.is_discarded() || !file.is_object()) return error{errc::malformed, "not a JSON object", source};
-  auto const part = [&](char const* name) { return file.contains(name) ? file[name] : json(); };
   auto const read_all = [&]() -> result<tokenizer> {
-    auto const model_part = file.find("model");
-    if (model_part == file.end()) return error{errc::malformed, "no 'model' object"};
+    GPUPLACE_TRY(auto const file, tokenizer_file::parse(json_text));
     vocabulary tokens;
-    GPUPLACE_TRY(auto model, bpe::read(*model_part, tokens));
-    GPUPLACE_TRY(auto norm, normalizer::read(part("normalizer")));
-    GPUPLACE_TRY(auto cut, pre_tokenizer::read(part("pre_tokenizer")));
-    GPUPLACE_TRY(auto around, post_processor::read(part("post_processor")));
-    GPUPLACE_CHECK(check_decoder(part("decoder")));
-    GPUPLACE_TRY(auto added, added_tokens::read(list_member(file, "added_tokens"), norm, tokens));
+    GPUPLACE_TRY(auto model, bpe::read(file, tokens));
+    GPUPLACE_TRY(auto norm, normalizer::read(file.part("normalizer")));
+    GPUPLACE_TRY(auto cut, pre_tokenizer::read(file.part("pre_tokenizer")));
+    GPUPLACE_TRY(auto around, post_processor::read(file.part("post_processor")));
+    GPUPLACE_CHECK(check_decoder(file.part("decoder")));
+    GPUPLACE_TRY(auto added, added_tokens::read(list_member(file.parts, "added_tokens"), norm, tokens));
     return tokenizer(std::make_shared<parts const>(std::move(tokens), std::move(norm), std::move(added), std::move(cut), std::move(model),
                                                    std::move(around)));
   };

@@ -4,6 +4,12 @@
 
 namespace gpuplace::text {
 
+void vocabulary::reserve(std::size_t count) {
+  ids_.reserve(count);
+  spellings_.reserve(count);
+  bytes_.reserve(count);
+}
+
 void vocabulary::add(token_id id, std::string_view spelling) {
   auto const row = static_cast<std::size_t>(id);
   if (row >= spellings_.size()) {

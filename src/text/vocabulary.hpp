@@ -16,6 +16,7 @@ namespace gpuplace::text {
 /// Spelling and id of every token, dense in the id; ids that no token has are empty.
 class vocabulary {
 public:
+  void reserve(std::size_t count);
   void add(token_id id, std::string_view spelling);
   /// Text for `id` that differs from what it is looked up by.
   void respell(token_id id, std::string_view spelling);
