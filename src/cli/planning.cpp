@@ -1,0 +1,107 @@
+#include "planning.hpp"
+
+#include <gpuplace/placement/limits.hpp>
+#include <gpuplace/placement/place.hpp>
+#include <gpuplace/plugin/builtin.hpp>
+#include <gpuplace/topology/read.hpp>
+#include <gpuplace/topology/visible.hpp>
+#include <gpuplace/weights/open_model.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+
+namespace gpuplace::cli {
+
+void add_planning_options(CLI::App& command, planning_options& options) {
+  command.add_option("--model", options.models,
+                     "A folder with config.json, a config.json, preset:NAME or Org/Name of the Hugging Face cache;\n"
+                     "given twice: a target and its drafter")
+      ->type_name("M");
+  command.add_option("--topology", options.topology,
+                     "live, a file (nvidia-smi topo -m text or gpuplace JSON), preset:NAME, uniform:8x80GiB or cpu:N")
+      ->type_name("SRC")
+      ->capture_default_str();
+  command.add_option("--allocation", options.allocation, "Which devices each model gets: one_group, data_parallel(N), ratio(6:2), separate, same")
+      ->type_name("SPEC")
+      ->capture_default_str();
+  command.add_option("--partition", options.partition, "How a model's units spread over its devices: even, whole")
+      ->type_name("SPEC")
+      ->capture_default_str();
+  command.add_option("--max-memory", options.max_memory, R"(Limits by device: "75GiB,75GiB" or {"0": "70GiB", "1": "60GiB"}; 0 excludes a device)")
+      ->type_name("LIST");
+  command.add_option("--dtype", options.type, "Number format of the weights: fp32, bf16, fp16, int8, int4 (default: the checkpoint's)")->type_name("T");
+  command.add_option("--batch,--max-num-seqs", options.sequences, "Sequences in flight at once in each replica")->type_name("N");
+  command.add_option("--context,--max-model-len", options.context, "Tokens a sequence may reach (default: the model's limit, at most 4096)")
+      ->type_name("N");
+  command.add_flag("--weights-only", options.weights_only, "Plan as Hugging Face does: without KV cache and workspace");
+}
+
+result<machine> open_machine(planning_options const& options) {
+  GPUPLACE_TRY(auto const graph, topology::read(options.topology));
+  GPUPLACE_TRY(auto const all, topology::visible(graph));
+  if (all.empty())
+    return error{errc::not_found, "no device is visible", options.topology, "check CUDA_VISIBLE_DEVICES, or name another --topology"};
+  machine made{.all = all, .view = all, .notes = {}};
+  if (!options.max_memory) return made;
+  GPUPLACE_TRY(auto const limits, parse_memory_limits(*options.max_memory));
+  GPUPLACE_TRY(auto limited, apply(limits, all));
+  made.view = std::move(limited.view);
+  made.notes = std::move(limited.notes);
+  return made;
+}
+
+namespace {
+
+// Two models are a target and its drafter; the order on the command line says which.
+std::string role_of(std::size_t position, std::size_t count) {
+  if (count == 1) return "model";
+  if (count == 2) return position == 0 ? "target" : "drafter";
+  return "model " + std::to_string(position);
+}
+
+constexpr std::int64_t default_context = 4096;
+
+}  // namespace
+
+result<workload> open_workload(planning_options const& options, std::int64_t sequences) {
+  if (options.models.empty()) return error{errc::invalid_argument, "no model is named", "--model", "name a folder, a config.json or preset:NAME"};
+  std::optional<dtype> type;
+  if (options.type) {
+    GPUPLACE_TRY(type, parse_dtype(*options.type));
+  }
+  workload work{.models = {}, .how = options.models.size() == 2 ? coupling::speculative : coupling::independent};
+  for (std::size_t m = 0; m < options.models.size(); ++m) {
+    GPUPLACE_TRY(auto model, open_model(options.models[m], type));
+    auto const limit = model.config.max_positions > 0 ? model.config.max_positions : default_context;
+    demand const load{.type = model.type,
+                      .context = options.context.value_or(std::min(limit, default_context)),
+                      .sequences = options.sequences.value_or(sequences),
+                      .weights_only = options.weights_only};
+    work.models.push_back({.role = role_of(m, options.models.size()), .model = std::move(model), .load = load});
+  }
+  return work;
+}
+
+result<any_allocation> open_allocation(planning_options const& options) { return builtin_allocations().make(options.allocation); }
+result<any_partition> open_partition(planning_options const& options) { return builtin_partitions().make(options.partition); }
+
+result<plan> make_plan(machine const& on, workload const& work, any_allocation const& allocation, any_partition const& partition,
+                       place_options const& settings) {
+  GPUPLACE_TRY(auto made, place(on.view, work, allocation, partition, settings));
+  // Excluded devices are part of the machine too: they are listed idle, with a limit of zero.
+  std::vector<planned_device> listed;
+  for (std::size_t d = 0; d < on.all.size(); ++d) {
+    auto const& device = on.all[d];
+    if (auto const at = std::ranges::find(made.devices, device.id, &planned_device::id); at != made.devices.end())
+      listed.push_back(std::move(*at));
+    else
+      listed.push_back({.id = device.id, .name = device.name, .uuid = device.uuid, .pci = device.pci, .physical_index = device.physical_index,
+                        .capacity_bytes = {}, .used_bytes = {}, .extra = {}});
+  }
+  made.devices = std::move(listed);
+  made.notes.insert(made.notes.begin(), on.notes.begin(), on.notes.end());
+  return made;
+}
+
+}  // namespace gpuplace::cli

@@ -1,0 +1,55 @@
+#pragma once
+// The planning options of the command line and what they make: view, workload, strategies, plan.
+
+#include <gpuplace/core/result.hpp>
+#include <gpuplace/model/model_description.hpp>
+#include <gpuplace/placement/place_options.hpp>
+#include <gpuplace/plan/plan.hpp>
+#include <gpuplace/plugin/any_allocation.hpp>
+#include <gpuplace/plugin/any_partition.hpp>
+#include <gpuplace/topology/device_group.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace gpuplace::cli {
+
+struct planning_options {
+  std::vector<std::string> models;
+  std::string topology = "live";
+  std::string allocation = "one_group";
+  std::string partition = "even";
+  std::optional<std::string> max_memory;
+  std::optional<std::string> type;
+  std::optional<std::int64_t> context;
+  std::optional<std::int64_t> sequences;
+  bool weights_only = false;
+};
+
+// Adds the options to a subcommand.
+void add_planning_options(CLI::App& command, planning_options& options);
+
+// The topology that --topology names, as the environment lets a program see it, under the limits of --max-memory.
+struct machine {
+  device_group all;   // every visible device
+  device_group view;  // those that planning may use
+  std::vector<std::string> notes;
+};
+result<machine> open_machine(planning_options const& options);
+
+// The models with their demand. `sequences` is taken where the command line names none.
+result<workload> open_workload(planning_options const& options, std::int64_t sequences = 1);
+
+result<any_allocation> open_allocation(planning_options const& options);
+result<any_partition> open_partition(planning_options const& options);
+
+// The plan of `work` on `on`, with every visible device in it.
+result<plan> make_plan(machine const& on, workload const& work, any_allocation const& allocation, any_partition const& partition,
+                       place_options const& settings = {});
+
+}  // namespace gpuplace::cli

@@ -1,0 +1,38 @@
+#pragma once
+// One line that shows how far a run is: a bar, and the rate of every replica.
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace gpuplace::cli {
+
+// Draws on standard error: redrawn in place on a terminal, a new line every few seconds elsewhere.
+class progress {
+public:
+  // `labels` names the replicas; `prompts` are expected in all.
+  progress(std::vector<std::string> labels, std::size_t prompts);
+
+  void add_tokens(std::size_t replica, std::size_t count);
+  void add_finished();
+  void finish();
+
+  // Tokens of each replica so far.
+  std::vector<std::size_t> const& tokens() const { return tokens_; }
+
+private:
+  using clock = std::chrono::steady_clock;
+  void draw_if_due();
+  void draw();
+
+  std::vector<std::string> labels_;
+  std::vector<std::size_t> tokens_;
+  std::size_t prompts_;
+  std::size_t finished_ = 0;
+  clock::time_point start_ = clock::now();
+  clock::time_point next_draw_ = start_;
+  bool terminal_;
+};
+
+}  // namespace gpuplace::cli

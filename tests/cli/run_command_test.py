@@ -1,0 +1,96 @@
+"""gpuplace run: real answers of a real small model, in order, whole and split; bad input."""
+import json, os, pathlib, tempfile, unittest
+from command import DATA, call
+
+MODELS = pathlib.Path(os.environ.get("GPUPLACE_TEST_MODELS", "/nonexistent"))
+MODEL = MODELS / "SmolLM2-135M-Instruct"
+QUESTIONS = ["What is the capital of France?", "Name a colour of the rainbow.", "What is 2 + 2?", "Who wrote Hamlet?", "What do bees make?"]
+
+
+@unittest.skipUnless(MODEL.exists(), "GPUPLACE_TEST_MODELS names no folder with SmolLM2-135M-Instruct")
+class Run(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.questions = self.folder / "questions.txt"
+        self.questions.write_text("\n".join(QUESTIONS) + "\n")
+
+    def run_rows(self, *arguments):
+        done = call("run", "--model", MODEL, "--prompts", self.questions, "--max-tokens", 12, "--output", self.folder / "out.jsonl", "--token-ids", *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [json.loads(line) for line in (self.folder / "out.jsonl").read_text().splitlines()], done.stderr
+
+    def test_a_question_is_answered(self):
+        done = call("run", "--model", MODEL, "--prompt", QUESTIONS[0], "--max-tokens", 16, "--topology", "cpu:1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("The capital of France is Paris.", done.stdout)
+
+    def test_data_parallel_and_split_give_the_same_answers_in_order(self):
+        parallel, shown = self.run_rows("--topology", "cpu:2", "--allocation", "data_parallel(2)", "--dtype", "fp32")
+        self.assertIn("CPU 0: 3 prompts (indices 0-2)\nCPU 1: 2 prompts (indices 3-4)\n", shown)
+        self.assertEqual([r["index"] for r in parallel], list(range(5)))
+        self.assertEqual([r["prompt"] for r in parallel], QUESTIONS)
+        self.assertEqual([r["device"] for r in parallel], ["cpu:0"] * 3 + ["cpu:1"] * 2)
+        split, _ = self.run_rows("--topology", "cpu:2", "--allocation", "one_group", "--partition", "even", "--dtype", "fp32")
+        self.assertEqual([r["token_ids"] for r in split], [r["token_ids"] for r in parallel])
+        self.assertEqual({r["device"] for r in split}, {"cpu:0,cpu:1"})
+
+    def test_rows_have_the_documented_keys(self):
+        rows, _ = self.run_rows("--topology", "cpu:1")
+        self.assertEqual(set(rows[0]), {"index", "prompt", "text", "finish_reason", "prompt_tokens", "completion_tokens", "replica", "device",
+                                        "prompt_token_ids", "token_ids"})
+        self.assertEqual(rows[0]["prompt_tokens"], len(rows[0]["prompt_token_ids"]))
+        self.assertEqual(rows[0]["completion_tokens"], len(rows[0]["token_ids"]))
+        self.assertIn(rows[0]["finish_reason"], ("stop", "length"))
+
+    def test_a_stored_plan_is_carried_out(self):
+        plan = self.folder / "plan.json"
+        plan.write_text(call("plan", "--model", MODEL, "--topology", "cpu:2", "--allocation", "data_parallel(2)", "--batch", 4, "--format", "json").stdout)
+        rows, _ = self.run_rows("--topology", "cpu:2", "--plan", plan)
+        self.assertEqual({r["replica"] for r in rows}, {0, 1})
+
+    def test_a_sample_does_not_depend_on_placement(self):
+        sampled = ("--temperature", "1", "--seed", "7", "--dtype", "fp32")
+        one, _ = self.run_rows("--topology", "cpu:1", *sampled)
+        two, _ = self.run_rows("--topology", "cpu:2", "--allocation", "data_parallel(2)", *sampled)
+        other, _ = self.run_rows("--topology", "cpu:1", "--temperature", "1", "--seed", "8", "--dtype", "fp32")
+        self.assertEqual([r["token_ids"] for r in one], [r["token_ids"] for r in two])
+        self.assertNotEqual([r["token_ids"] for r in one], [r["token_ids"] for r in other])
+
+    def test_a_prompt_longer_than_the_context_fails_alone(self):
+        self.questions.write_text("short\n" + "word " * 600 + "\n")
+        done = call("run", "--model", MODEL, "--prompts", self.questions, "--topology", "cpu:1", "--context", 256, "--max-tokens", 4, "--output", "-")
+        self.assertEqual(done.returncode, 1)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertIn("text", rows[0])
+        self.assertIn("256", rows[1]["error"])
+        self.assertIn("1 prompts have no answer", done.stderr)
+
+    def test_jsonl_rows_have_their_own_options(self):
+        self.questions.write_text(json.dumps({"messages": [{"role": "user", "content": QUESTIONS[0]}], "max_tokens": 3}) + "\n")
+        rows, _ = self.run_rows("--topology", "cpu:1")
+        self.assertEqual((rows[0]["completion_tokens"], rows[0]["finish_reason"]), (3, "length"))
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, *arguments, code=1):
+        done = call("run", *arguments)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stderr
+
+    def test_prompts_that_are_not_there(self):
+        model = DATA / "models" / "tiny_llama"
+        self.assertIn("no prompt", self.refused("--model", model, "--prompts", os.devnull))
+        self.assertIn("/nonexistent", self.refused("--model", model, "--prompts", "/nonexistent"))
+        self.refused("--model", model, code=2)
+
+    def test_names_that_are_not_known(self):
+        model = DATA / "models" / "tiny_llama"
+        self.assertIn("simulated", self.refused("--model", model, "--prompt", "a", "--topology", "cpu:1", "--backend", "cuda"))
+        self.assertIn("round_robin", self.refused("--model", model, "--prompt", "a", "--topology", "cpu:1", "--routing", "random"))
+
+    def test_a_model_without_a_tokenizer(self):
+        self.assertIn("tokenizer.json", self.refused("--model", DATA / "models" / "tiny_llama", "--prompt", "a", "--topology", "cpu:1"))
+
+
+if __name__ == "__main__":
+    unittest.main()

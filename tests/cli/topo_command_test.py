@@ -1,0 +1,52 @@
+"""gpuplace topo: the contract's keys, the environment, the forms."""
+import tempfile, unittest
+from command import DATA, call, read_json
+
+
+class Topology(unittest.TestCase):
+    def test_every_ordered_pair_has_a_path(self):
+        t = read_json("topo", "--topology", "preset:dgx-h100")
+        ids = [d["id"] for d in t["devices"]]
+        self.assertEqual(ids, [f"cuda:{i}" for i in range(8)])
+        self.assertLessEqual({"id", "name", "host", "numa", "memory_bytes"}, t["devices"][0].keys())
+        self.assertEqual(sorted((p["from"], p["to"]) for p in t["paths"]), sorted((a, b) for a in ids for b in ids if a != b))
+        self.assertLessEqual({"from", "to", "kind", "bandwidth_gb_s", "latency_us"}, t["paths"][0].keys())
+
+    def test_the_environment_hides_and_renumbers(self):
+        t = read_json("topo", "--topology", "uniform:8x24GiB", env={"CUDA_VISIBLE_DEVICES": "4,5,6,7"})
+        self.assertEqual([d["id"] for d in t["devices"]], [f"cuda:{i}" for i in range(4)])
+
+    def test_reads_what_nvidia_smi_prints(self):
+        for file in sorted((DATA / "topologies").glob("*.txt")):
+            with self.subTest(file.name):
+                done = call("topo", "--topology", file)
+                self.assertEqual((done.returncode == 0, bool(done.stdout)), (True, True) if "damaged" not in file.name else (False, False), done.stderr)
+
+    def test_json_comes_back_as_it_went(self):
+        done = call("topo", "--topology", "preset:8xrtx3060", "--format", "json")
+        path = self.enterContext(tempfile.NamedTemporaryFile("w", suffix=".json"))
+        path.write(done.stdout)
+        path.flush()
+        self.assertEqual(call("topo", "--topology", path.name, "--format", "json").stdout, done.stdout)
+
+    def test_this_machine_has_cpu_slots(self):
+        t = read_json("topo", "--topology", "cpu:2")
+        self.assertEqual([d["id"] for d in t["devices"]], ["cpu:0", "cpu:1"])
+        self.assertTrue(all(d["memory_bytes"] > 0 for d in t["devices"]))
+
+    def test_dot_draws_every_device(self):
+        drawing = call("topo", "--topology", "preset:dgx1-v100", "--format", "dot").stdout
+        self.assertTrue(drawing.startswith("graph") or drawing.startswith("digraph"))
+        for i in range(8):
+            self.assertIn(f"cuda:{i}", drawing)
+
+    def test_what_is_no_topology_is_refused(self):
+        for source in ("/nonexistent.txt", "preset:dgx-9000", "uniform:0x80GiB", "uniform:8xlots", "cpu:0", __file__):
+            with self.subTest(source):
+                done = call("topo", "--topology", source)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertGreater(len(done.stderr), 40)
+
+
+if __name__ == "__main__":
+    unittest.main()
