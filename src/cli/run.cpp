@@ -139,10 +139,8 @@ std::vector<row_result> generate(fleet_type& served, boost::asio::io_context& lo
   for (auto const& r : requests) rows.push_back(unanswered(r.prompt));
   served.async_generate_all(
       std::move(requests),
-      [&](std::size_t, result<generation> const& g) {
-        if (g) bar.add_tokens(g->instance, g->tokens.size());
-        bar.add_finished();
-      },
+      {.on_tokens = [&](std::size_t, std::size_t replica, std::span<token_id const> tokens) { bar.add_tokens(replica, tokens.size()); },
+       .on_result = [&](std::size_t, result<generation> const&) { bar.add_finished(); }},
       [&](std::vector<result<generation>> all) {
         for (std::size_t i = 0; i < all.size(); ++i) rows[i].outcome = std::move(all[i]);
       });

@@ -1,14 +1,13 @@
 #include <gpuplace/text/chat_template.hpp>
 
+#include <gpuplace/text/tokenizer_config.hpp>
+
 #include "jinja/evaluator.hpp"
 #include "jinja/parser.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <fstream>
-#include <iterator>
 #include <map>
-#include <optional>
 #include <utility>
 
 namespace gpuplace::text {
@@ -29,48 +28,6 @@ error as_error(jinja::fault const& f, std::string const& where) {
   if (f.code == errc::unsupported) remedy = "give prompts as plain text, already in the model's format";
   if (f.code == errc::invalid_argument) remedy = "the template of this model does not take such a conversation";
   return {f.code, f.what, where + ":" + std::to_string(f.line), remedy};
-}
-
-result<std::string> read_file(std::filesystem::path const& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return error{errc::unreadable, "the file cannot be opened", path.string(), "check that the file may be read"};
-  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (in.bad()) return error{errc::unreadable, "the file cannot be read", path.string(), "check the disk and the file's permissions"};
-  return text;
-}
-
-result<nlohmann::json> read_settings(std::filesystem::path const& path) {
-  std::error_code none;
-  if (!std::filesystem::exists(path, none)) return result<nlohmann::json>(boost::system::in_place_value, nlohmann::json::object());
-  GPUPLACE_TRY(auto const text, read_file(path));
-  auto settings = nlohmann::json::parse(text, nullptr, false);
-  if (!settings.is_object()) return error{errc::malformed, "the file is no JSON object", path.string(), "download the file again"};
-  return result<nlohmann::json>(boost::system::in_place_value, std::move(settings));
-}
-
-// The template in a tokenizer_config.json: a string, or a list of named ones.
-std::optional<std::string> template_of(nlohmann::json const& settings) {
-  auto const found = settings.find("chat_template");
-  if (found == settings.end()) return std::nullopt;
-  if (found->is_string()) return found->get<std::string>();
-  if (!found->is_array()) return std::nullopt;
-  for (auto const& named : *found) {
-    if (!named.is_object() || !named.contains("name") || named["name"] != "default") continue;
-    if (auto const source = named.find("template"); source != named.end() && source->is_string()) return source->get<std::string>();
-  }
-  return std::nullopt;
-}
-
-// Special tokens are strings, or objects with the spelling as "content".
-std::map<std::string, std::string> special_tokens_of(nlohmann::json const& settings) {
-  std::map<std::string, std::string> all;
-  for (auto const role : {"bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"}) {
-    auto const found = settings.find(role);
-    if (found == settings.end()) continue;
-    if (found->is_string()) all[role] = found->get<std::string>();
-    else if (found->is_object() && found->contains("content") && found->at("content").is_string()) all[role] = found->at("content").get<std::string>();
-  }
-  return all;
 }
 
 template <class Json>
@@ -110,20 +67,14 @@ result<chat_template> chat_template::parse_with(std::string const& source, std::
 result<chat_template> chat_template::parse(std::string source, std::string where) { return parse_with(source, std::move(where), {}); }
 
 result<chat_template> chat_template::read(std::filesystem::path const& folder) {
-  auto const settings_path = folder / "tokenizer_config.json";
-  auto const template_path = folder / "chat_template.jinja";
-  GPUPLACE_TRY(auto const settings, read_settings(settings_path));
-  auto source = template_of(settings);
-  auto where = settings_path.string() + " (chat_template)";
-  std::error_code none;
-  if (std::filesystem::exists(template_path, none)) {
-    GPUPLACE_TRY(source, read_file(template_path));
-    where = template_path.string();
-  }
-  if (!source)
+  GPUPLACE_TRY(auto const settings, tokenizer_config::read(folder));
+  if (!settings.chat_template)
     return error{errc::not_found, "the checkpoint has no chat template", folder.string(),
                  "give prompts as plain text, or put a chat_template.jinja into the folder"};
-  return parse_with(*source, std::move(where), special_tokens_of(settings));
+  std::error_code none;
+  auto const own_file = folder / "chat_template.jinja";
+  auto const where = std::filesystem::exists(own_file, none) ? own_file.string() : (folder / "tokenizer_config.json").string() + " (chat_template)";
+  return parse_with(*settings.chat_template, where, settings.special_tokens);
 }
 
 result<std::string> chat_template::render(nlohmann::ordered_json const& messages, bool add_generation_prompt,

@@ -90,16 +90,5 @@ bool is_word(char32_t c) {
   return u_isUAlphabetic(signed_of(c)) != 0 || is_in(c, U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK) ||
          u_hasBinaryProperty(signed_of(c), UCHAR_JOIN_CONTROL) != 0;
 }
-bool is_printable(char32_t c) { return c == ' ' || !is_in(c, U_GC_C_MASK | U_GC_Z_MASK); }
-
-std::string uppercase(std::string_view text) {
-  std::string out;
-  return icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())}).toUpper(icu::Locale::getRoot()).toUTF8String(out);
-}
-
-std::string lowercase(std::string_view text) {
-  std::string out;
-  return icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())}).toLower(icu::Locale::getRoot()).toUTF8String(out);
-}
 
 }  // namespace gpuplace::text::unicode

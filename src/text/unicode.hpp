@@ -1,6 +1,6 @@
 #pragma once
 /// @file
-/// UTF-8 and the character classes that tokenizers and templates ask for.
+/// UTF-8 and the character classes that tokenizers ask for.
 
 #include <cstddef>
 #include <string>
@@ -28,9 +28,5 @@ void append(std::string& out, char32_t code_point);
 bool is_number(char32_t c);       ///< general categories Nd, Nl, No
 bool is_white_space(char32_t c);  ///< the property White_Space
 bool is_word(char32_t c);         ///< \w of Unicode's regular expressions
-bool is_printable(char32_t c);    ///< what Python's repr() does not escape
-
-std::string uppercase(std::string_view text);
-std::string lowercase(std::string_view text);
 
 }  // namespace gpuplace::text::unicode

@@ -51,7 +51,7 @@ class Pictures(unittest.TestCase):
         for form in ("text", "dot"):
             shown = call("plan", *self.pair, "--topology", "uniform:8x24GiB", "--allocation", "ratio(6:2)", "--format", form).stdout
             for i in range(8):
-                self.assertIn(f"cuda:{i}", shown)
+                self.assertIn(f"GPU {i}", shown)
 
 
 class Contract(unittest.TestCase):
@@ -107,8 +107,9 @@ class Refusals(unittest.TestCase):
         self.assertIn("dgx-h100", self.refused("--topology", "preset:dgx", "--model", "preset:qwen2.5-7b"))
 
     def test_limits_that_make_no_sense(self):
-        for text in ("lots", "-3GiB", '{"0": "5XB"}', '{"7": "5GiB"}', ""):
+        for text in ("lots", "-3GiB", '{"0": "5XB"}', '{"7": "5GiB"}'):
             self.refused("--model", "preset:qwen2.5-7b", "--topology", "uniform:2x80GiB", "--max-memory=" + text)
+        self.refused("--model", "preset:qwen2.5-7b", "--topology", "uniform:2x80GiB", "--max-memory", "", code=1)
 
     def test_wrong_usage_exits_2(self):
         self.refused("--model", "preset:qwen2.5-7b", "--no-such-option", code=2)

@@ -58,6 +58,7 @@ struct outcome_of_run {
   std::vector<generation> all;
   seconds took{0};
   std::size_t told = 0;
+  std::map<std::pair<std::size_t, std::size_t>, std::size_t> streamed;  // tokens by request and instance
 };
 
 template <class A, class P, class R>
@@ -69,13 +70,16 @@ outcome_of_run run(std::size_t devices, A allocation, P partition, R router, std
   d.async_start([&](result<void> started) {
     ASSERT_TRUE(started) << started.error();
     d.async_generate_all(
-        std::move(requests), [&](std::size_t, result<generation> const&) { ++out.told; },
+        std::move(requests),
+        {.on_tokens = [&](std::size_t index, std::size_t instance, std::span<token_id const> tokens) { out.streamed[{index, instance}] += tokens.size(); },
+         .on_result = [&](std::size_t, result<generation> const&) { ++out.told; }},
         [&](std::vector<result<generation>> all) {
           for (auto& g : all) out.all.push_back(std::move(g).value());
         });
   });
   loop.run();
   out.took = clock.now();
+  for (std::size_t i = 0; i < out.all.size(); ++i) EXPECT_EQ((out.streamed[{i, out.all[i].instance}]), out.all[i].tokens.size()) << i;
   return out;
 }
 

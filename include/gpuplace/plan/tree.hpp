@@ -147,12 +147,20 @@ inline std::vector<std::string> device_row(planned_device const& d, device_usage
           bar_text(d.used_bytes, beyond, d.capacity_bytes)};
 }
 
+/// "5.73 ms", or "14.5 s" from a second on.
+inline std::string duration_text(seconds t) {
+  std::array<char, 48> text{};
+  bool const long_one = t >= seconds{1};
+  std::snprintf(text.data(), text.size(), long_one ? "%.1f s" : "%.3g ms", long_one ? t.count() : t.count() * 1e3);
+  return text.data();
+}
+
 inline std::string predicted_text(plan const& p) {
   std::string text;
   for (auto const& one : p.predicted) {
     std::array<char, 160> numbers{};
-    std::snprintf(numbers.data(), numbers.size(), "%.3g ms a decode step, %.3g ms a prompt, %.4g tokens/s\n",
-                  one.decode_step.count() * 1e3, one.prefill.count() * 1e3, one.tokens_per_second);
+    std::snprintf(numbers.data(), numbers.size(), "%s a decode step, %s a prompt, %.4g tokens/s\n", duration_text(one.decode_step).c_str(),
+                  duration_text(one.prefill).c_str(), one.tokens_per_second);
     text += one.role + " (predicted): " + numbers.data();
   }
   return text;

@@ -18,8 +18,8 @@ namespace gpuplace {
 /// Complexity: one virtual call for each operation
 class any_instance {
 public:
-  template <model_instance I>
-    requires(!std::same_as<I, any_instance>)
+  template <class I>
+    requires(!std::same_as<I, any_instance> && model_instance<I>)
   any_instance(I instance) : object_(std::make_unique<model<I>>(std::move(instance))) {}
 
   cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens, generation_handler on_end) {

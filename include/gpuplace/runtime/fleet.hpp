@@ -80,14 +80,14 @@ public:
 
   /// Runs a batch; completes with std::vector<result<generation>> in the order of the requests, each with its own error
   /// where it failed. The position in the batch becomes each request's index, and with it decides its seed.
-  /// @param on_result  told of each result as it comes, one at a time; may be empty
+  /// @param sinks  told of tokens and results as they come, one call at a time
   template <class Token>
-  auto async_generate_all(std::vector<generation_request> requests, result_sink on_result, Token&& token) {
+  auto async_generate_all(std::vector<generation_request> requests, batch_sinks sinks, Token&& token) {
     return detail::async_operation<std::vector<result<generation>>>(
         loop_, std::forward<Token>(token),
-        [s = state_, requests = std::move(requests), on_result = std::move(on_result)](
+        [s = state_, requests = std::move(requests), sinks = std::move(sinks)](
             boost::asio::any_io_executor where, std::function<void(std::vector<result<generation>>)> on_end) mutable {
-          return s->generate_all(std::move(requests), std::move(on_result), std::move(where), std::move(on_end));
+          return s->generate_all(std::move(requests), std::move(sinks), std::move(where), std::move(on_end));
         });
   }
 

@@ -1,5 +1,5 @@
 #include "builtins.hpp"
-#include "unicode.hpp"
+#include "python_strings.hpp"
 
 #include <algorithm>
 #include <charconv>

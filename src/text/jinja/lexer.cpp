@@ -1,6 +1,6 @@
 #include "lexer.hpp"
 
-#include "unicode.hpp"
+#include "python_strings.hpp"
 #include "value.hpp"
 
 #include <algorithm>

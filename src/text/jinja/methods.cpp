@@ -1,6 +1,6 @@
 // Methods of str, dict and list that change nothing.
 #include "builtins.hpp"
-#include "unicode.hpp"
+#include "python_strings.hpp"
 
 #include <algorithm>
 #include <map>

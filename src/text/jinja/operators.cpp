@@ -1,6 +1,6 @@
 // Operators, slices and look-ups with the meaning they have in Python.
 #include "builtins.hpp"
-#include "unicode.hpp"
+#include "python_strings.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // str, repr and json.dumps of Python.
-#include "unicode.hpp"
+#include "python_strings.hpp"
 #include "value.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "value.hpp"
 
-#include "unicode.hpp"
+#include "python_strings.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -27,8 +28,13 @@
 
 namespace gpuplace {
 
-/// Told of each result of a batch as it comes.
-using result_sink = std::function<void(std::size_t index, result<generation> const&)>;
+/// Told how a batch goes on, one call at a time; either may be empty.
+struct batch_sinks {
+  /// New tokens of request `index`, which runs on `instance`.
+  std::function<void(std::size_t index, std::size_t instance, std::span<token_id const>)> on_tokens;
+  /// The result of request `index`.
+  std::function<void(std::size_t index, result<generation> const&)> on_result;
+};
 
 namespace detail {
 
@@ -81,7 +87,11 @@ public:
                            generation_handler on_end) {
     auto const chosen = choose(request);
     if (!chosen) return refuse<result<generation>>(where, std::move(on_end), chosen.error());
-    auto const at = *chosen;
+    return generate_on(*chosen, std::move(request), std::move(where), std::move(on_tokens), std::move(on_end));
+  }
+
+  cancel_function generate_on(std::size_t at, generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
+                              generation_handler on_end) {
     return instances_[at].start(std::move(request), std::move(where), std::move(on_tokens),
                                 [self = this->shared_from_this(), at, on_end = std::move(on_end)](result<generation> g) {
                                   if (g) g->instance = at;
@@ -90,18 +100,17 @@ public:
                                 });
   }
 
-  cancel_function generate_all(std::vector<generation_request> requests, result_sink on_result, boost::asio::any_io_executor where,
+  cancel_function generate_all(std::vector<generation_request> requests, batch_sinks sinks, boost::asio::any_io_executor where,
                                batch_handler on_end) {
     if constexpr (has_begin<R>) router_.begin(requests.size());
-    auto const all = std::make_shared<gathering>(requests.size(), std::move(on_result), std::move(on_end));
+    auto const all = std::make_shared<gathering>(requests.size(), std::move(sinks), std::move(on_end));
     auto const cancels = std::make_shared<std::vector<cancel_function>>();
     if (requests.empty()) boost::asio::post(where, [all] { all->on_end({}); });
     // The loop may have several threads; the results of one batch come one at a time.
     boost::asio::any_io_executor const in_turn = boost::asio::make_strand(where);
     for (std::size_t i = 0; i < requests.size(); ++i) {
       requests[i].index = i;
-      cancels->push_back(
-          generate(std::move(requests[i]), in_turn, {}, [all, i](result<generation> g) { all->take(i, std::move(g)); }));
+      cancels->push_back(generate_one_of(i, std::move(requests[i]), in_turn, all));
     }
     return [cancels] {
       for (auto const& cancel : *cancels) cancel();
@@ -134,18 +143,29 @@ private:
   };
 
   struct gathering {
-    gathering(std::size_t count, result_sink sink, batch_handler handler)
-        : results(count, result<generation>(error{})), remaining(count), on_result(std::move(sink)), on_end(std::move(handler)) {}
+    gathering(std::size_t count, batch_sinks told, batch_handler handler)
+        : results(count, result<generation>(error{})), remaining(count), sinks(std::move(told)), on_end(std::move(handler)) {}
     void take(std::size_t i, result<generation> g) {
       results[i] = std::move(g);
-      if (on_result) on_result(i, results[i]);
+      if (sinks.on_result) sinks.on_result(i, results[i]);
       if (--remaining == 0) on_end(std::move(results));
     }
     std::vector<result<generation>> results;
     std::size_t remaining;
-    result_sink on_result;
+    batch_sinks sinks;
     batch_handler on_end;
   };
+
+  cancel_function generate_one_of(std::size_t i, generation_request request, boost::asio::any_io_executor const& where,
+                                  std::shared_ptr<gathering> const& all) {
+    auto on_end = [all, i](result<generation> g) { all->take(i, std::move(g)); };
+    auto const chosen = choose(request);
+    if (!chosen) return refuse<result<generation>>(where, std::move(on_end), chosen.error());
+    token_sink on_tokens;
+    if (all->sinks.on_tokens)
+      on_tokens = [all, i, at = *chosen](std::span<token_id const> tokens) { all->sinks.on_tokens(i, at, tokens); };
+    return generate_on(*chosen, std::move(request), where, std::move(on_tokens), std::move(on_end));
+  }
 
   template <class Value, class Handler>
   static cancel_function refuse(boost::asio::any_io_executor const& where, Handler on_end, error why) {

@@ -1,4 +1,4 @@
-#include "unicode.hpp"
+#include "python_strings.hpp"
 
 #include <unicode/locid.h>
 #include <unicode/uchar.h>
