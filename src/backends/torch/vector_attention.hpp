@@ -70,12 +70,7 @@ template <int Queries, int Keys>
       for (int q = 0; q < Queries; ++q) sums[q][k] += load(queries + q * head_dim + d) * theirs;
     }
   float values[Queries][Keys];
-  if constexpr (Queries * Keys == lanes) {
-    store(sum_each(reinterpret_cast<vec const(&)[lanes]>(sums)), &values[0][0]);
-  } else {
-    for (int q = 0; q < Queries; ++q)
-      for (int k = 0; k < Keys; ++k) values[q][k] = sum(sums[q][k]);
-  }
+  sum_tile(sums, values);
   for (int q = 0; q < Queries; ++q)
     for (int k = 0; k < Keys; ++k) {
       for (std::int64_t i = d; i < head_dim; ++i) values[q][k] += queries[q * head_dim + i] * keys[k * head_dim + i];

@@ -60,11 +60,12 @@ template <int Rows, int Outputs, class T>
       for (int r = 0; r < Rows; ++r) step::accumulate(sums[r][o], ours[r], theirs);
     }
   }
+  float values[Rows][Outputs];
+  sum_tile(sums, values);
   for (int r = 0; r < Rows; ++r)
     for (int o = 0; o < Outputs; ++o) {
-      float value = sum(sums[r][o]);
-      for (std::int64_t k = whole; k < t.columns; ++k) value += widen(x[r * t.columns + k]) * widen(w[o * t.columns + k]);
-      put(t, row + r, output + o, value);
+      for (std::int64_t k = whole; k < t.columns; ++k) values[r][o] += widen(x[r * t.columns + k]) * widen(w[o * t.columns + k]);
+      put(t, row + r, output + o, values[r][o]);
     }
 }
 
@@ -74,11 +75,13 @@ inline void dot_outputs(linear_task<T> const& t, std::int64_t row, std::int64_t 
   for (; begin < end; ++begin) dot_tile<Rows, 1>(t, row, begin);
 }
 
+// Tiles of as many sums as a vector has lanes: they are folded together.
 #if defined(__AVX512F__)
-constexpr int tile_rows = 4, tile_outputs = 5, narrow_outputs = 8;
+constexpr int tile_rows = 4;
 #else
-constexpr int tile_rows = 2, tile_outputs = 4, narrow_outputs = 4;
+constexpr int tile_rows = 2;
 #endif
+constexpr int tile_outputs = lanes / tile_rows, pair_outputs = lanes / 2, narrow_outputs = lanes;
 
 /// A panel of weight rows stays in the second-level cache while all rows pass over it.
 template <class T>
@@ -91,7 +94,7 @@ void linear(linear_task<T> const& t, std::int64_t begin, std::int64_t end) {
     std::int64_t row = 0;
     for (; row + tile_rows <= t.rows; row += tile_rows) dot_outputs<tile_rows, tile_outputs>(t, row, first, last);
     if (tile_rows > 2 && t.rows - row == 3) dot_outputs<3, tile_outputs>(t, row, first, last), row += 3;
-    if (tile_rows > 2 && t.rows - row == 2) dot_outputs<2, tile_outputs>(t, row, first, last), row += 2;
+    if (tile_rows > 2 && t.rows - row == 2) dot_outputs<2, pair_outputs>(t, row, first, last), row += 2;
     if (t.rows - row == 1) dot_outputs<1, narrow_outputs>(t, row, first, last);
   }
 }

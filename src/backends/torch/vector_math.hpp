@@ -124,6 +124,17 @@ inline vec sum_each(vec const (&v)[lanes]) {
 #endif
 }
 
+/// sum() of every vector of a tile.
+template <int Rows, int Columns>
+[[gnu::always_inline]] inline void sum_tile(vec const (&tile)[Rows][Columns], float (&sums)[Rows][Columns]) {
+  if constexpr (Rows * Columns == lanes) {
+    store(sum_each(reinterpret_cast<vec const(&)[lanes]>(tile)), &sums[0][0]);
+  } else {
+    for (int r = 0; r < Rows; ++r)
+      for (int c = 0; c < Columns; ++c) sums[r][c] = sum(tile[r][c]);
+  }
+}
+
 /// The largest lane of a vector without NaN.
 inline float largest(vec v) {
   float x[lanes];
