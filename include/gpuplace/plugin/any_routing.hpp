@@ -22,10 +22,11 @@ class any_routing {
 public:
   std::string name;   ///< the router's own
   std::string label;  ///< the spec it was made from; its name where it was made from an object
+  bool wants_count;   ///< whether `begin` tells it anything
 
   template <routing_strategy S>
     requires(!std::same_as<S, any_routing>)
-  any_routing(S strategy) : name(strategy.name), label(name), object_(std::make_unique<model<S>>(std::move(strategy))) {}
+  any_routing(S strategy) : name(strategy.name), label(name), wants_count(gpuplace::wants_count(strategy)), object_(std::make_unique<model<S>>(std::move(strategy))) {}
 
   decision route(routing_request const& request, fleet_view const& fleet) const { return object_->route(request, fleet); }
   void begin(std::size_t count) { object_->begin(count); }

@@ -33,6 +33,13 @@ concept has_begin = requires(S& s, std::size_t count) { s.begin(count); };
 template <class S>
 concept has_observe = requires(S const& s, outcome const& o) { s.observe(o); };
 
+/// Whether a router cuts a batch up by its length. An erased router says so by a member `wants_count`.
+template <class S>
+constexpr bool wants_count([[maybe_unused]] S const& s) {
+  if constexpr (requires { { s.wants_count } -> std::convertible_to<bool>; }) return s.wants_count;
+  else return has_begin<S>;
+}
+
 /// Which instance takes this request? `route` is thread-safe, does not block, and allocates nothing once warm.
 /// Routers are movable; state that changes as they route (a counter) is atomic and mutable.
 template <class S>

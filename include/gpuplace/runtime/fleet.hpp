@@ -91,6 +91,20 @@ public:
         });
   }
 
+  /// Runs a batch that is read bit by bit and need not fit in memory; completes with the number of results, as std::size_t,
+  /// when every request has its own or, once cancelled, when those in flight have: the others are not asked for.
+  /// @param source  the requests, whose own index decides the seed
+  /// @param sinks   told of tokens and results as they come, one call at a time
+  template <class Token>
+  auto async_generate_from(batch_source source, batch_sinks sinks, Token&& token) {
+    return detail::async_operation<std::size_t>(
+        loop_, std::forward<Token>(token),
+        [s = state_, source = std::move(source), sinks = std::move(sinks)](boost::asio::any_io_executor where,
+                                                                          std::function<void(std::size_t)> on_end) mutable {
+          return s->generate_from(std::move(source), std::move(sinks), std::move(where), std::move(on_end));
+        });
+  }
+
   /// One entry for each instance, in the plan's order; none before async_start has completed.
   std::vector<instance_load> load() const { return state_->load(); }
 

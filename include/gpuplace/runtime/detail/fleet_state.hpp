@@ -5,13 +5,14 @@
 #include <gpuplace/model/fingerprint.hpp>
 #include <gpuplace/plan/plan.hpp>
 #include <gpuplace/routing/routing_strategy.hpp>
+#include <gpuplace/runtime/batch_source.hpp>
+#include <gpuplace/runtime/detail/batch_feed.hpp>
 #include <gpuplace/runtime/execution_backend.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include <algorithm>
@@ -27,14 +28,6 @@
 #include <vector>
 
 namespace gpuplace {
-
-/// Told how a batch goes on, one call at a time; either may be empty.
-struct batch_sinks {
-  /// New tokens of request `index`, which runs on `instance`.
-  std::function<void(std::size_t index, std::size_t instance, std::span<token_id const>)> on_tokens;
-  /// The result of request `index`.
-  std::function<void(std::size_t index, result<generation> const&)> on_result;
-};
 
 namespace detail {
 
@@ -102,19 +95,19 @@ public:
 
   cancel_function generate_all(std::vector<generation_request> requests, batch_sinks sinks, boost::asio::any_io_executor where,
                                batch_handler on_end) {
-    if constexpr (has_begin<R>) router_.begin(requests.size());
-    auto const all = std::make_shared<gathering>(requests.size(), std::move(sinks), std::move(on_end));
-    auto const cancels = std::make_shared<std::vector<cancel_function>>();
-    if (requests.empty()) boost::asio::post(where, [all] { all->on_end({}); });
-    // The loop may have several threads; the results of one batch come one at a time.
-    boost::asio::any_io_executor const in_turn = boost::asio::make_strand(where);
-    for (std::size_t i = 0; i < requests.size(); ++i) {
-      requests[i].index = i;
-      cancels->push_back(generate_one_of(i, std::move(requests[i]), in_turn, all));
-    }
-    return [cancels] {
-      for (auto const& cancel : *cancels) cancel();
-    };
+    auto const all = std::make_shared<gathering>(std::move(requests), std::move(sinks));
+    return generate_from({.count = all->requests.size(), .read = [all](std::size_t i) { return std::move(all->requests[i]); }},
+                         {.on_tokens = all->sinks.on_tokens, .on_result = [all](std::size_t i, auto const& g) { all->take(i, g); }},
+                         std::move(where), [all, on_end = std::move(on_end)](std::size_t) { on_end(std::move(all->results)); });
+  }
+
+  cancel_function generate_from(batch_source source, batch_sinks sinks, boost::asio::any_io_executor where,
+                                std::function<void(std::size_t)> on_end) {
+    auto const shards = wants_count(router_) ? std::max<std::size_t>(1, instances_.size()) : 1;
+    feed_order const order(source.count, shards);
+    if constexpr (has_begin<R>) router_.begin(source.count);
+    auto one = [self = this->shared_from_this()](auto&&... parts) { return self->generate_one(std::forward<decltype(parts)>(parts)...); };
+    return std::make_shared<batch_feed>(std::move(source), order, std::move(sinks), where, std::move(one), std::move(on_end))->run();
   }
 
   /// Gives up what is being loaded, ends what runs, and frees the devices.
@@ -142,29 +135,29 @@ private:
     start_handler on_end;
   };
 
+  /// A batch that is all in memory: what was not begun when it was cancelled counts as cancelled.
   struct gathering {
-    gathering(std::size_t count, batch_sinks told, batch_handler handler)
-        : results(count, result<generation>(error{})), remaining(count), sinks(std::move(told)), on_end(std::move(handler)) {}
-    void take(std::size_t i, result<generation> g) {
-      results[i] = std::move(g);
-      if (sinks.on_result) sinks.on_result(i, results[i]);
-      if (--remaining == 0) on_end(std::move(results));
+    gathering(std::vector<generation_request> asked, batch_sinks told)
+        : requests(std::move(asked)), results(requests.size(), generation{.reason = finish_reason::cancelled}), sinks(std::move(told)) {
+      for (std::size_t i = 0; i < requests.size(); ++i) requests[i].index = i;
     }
+    void take(std::size_t i, result<generation> const& g) {
+      results[i] = g;
+      if (sinks.on_result) sinks.on_result(i, g);
+    }
+    std::vector<generation_request> requests;
     std::vector<result<generation>> results;
-    std::size_t remaining;
     batch_sinks sinks;
-    batch_handler on_end;
   };
 
-  cancel_function generate_one_of(std::size_t i, generation_request request, boost::asio::any_io_executor const& where,
-                                  std::shared_ptr<gathering> const& all) {
-    auto on_end = [all, i](result<generation> g) { all->take(i, std::move(g)); };
+  cancel_function generate_one(generation_request request, boost::asio::any_io_executor const& where, batch_feed::token_call on_tokens,
+                               generation_handler on_end) {
     auto const chosen = choose(request);
     if (!chosen) return refuse<result<generation>>(where, std::move(on_end), chosen.error());
-    token_sink on_tokens;
-    if (all->sinks.on_tokens)
-      on_tokens = [all, i, at = *chosen](std::span<token_id const> tokens) { all->sinks.on_tokens(i, at, tokens); };
-    return generate_on(*chosen, std::move(request), where, std::move(on_tokens), std::move(on_end));
+    token_sink sink;
+    if (on_tokens)
+      sink = [on_tokens = std::move(on_tokens), at = *chosen](std::span<token_id const> tokens) { on_tokens(at, tokens); };
+    return generate_on(*chosen, std::move(request), where, std::move(sink), std::move(on_end));
   }
 
   template <class Value, class Handler>

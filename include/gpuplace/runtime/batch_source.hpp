@@ -1,0 +1,33 @@
+#pragma once
+/// @file
+/// A batch whose requests are read one by one, and who is told how it goes on.
+
+#include <gpuplace/core/result.hpp>
+#include <gpuplace/runtime/generation.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <span>
+
+namespace gpuplace {
+
+/// Where the requests of a batch come from. Memory grows with `in_flight` alone, however long the batch is.
+struct batch_source {
+  std::size_t count = 0;  ///< requests in the batch, those that are skipped among them
+  /// Request `index`, asked for once, when its turn comes; nothing where it is to be skipped. Called by one handler at a time.
+  std::function<std::optional<result<generation_request>>(std::size_t index)> read;
+  /// Most requests that are with the instances at once. A few more than they have slots keep every device busy.
+  std::size_t in_flight = std::numeric_limits<std::size_t>::max();
+};
+
+/// Told how a batch goes on, one call at a time; either may be empty.
+struct batch_sinks {
+  /// New tokens of request `index`, which runs on `instance`.
+  std::function<void(std::size_t index, std::size_t instance, std::span<token_id const>)> on_tokens;
+  /// The result of request `index`.
+  std::function<void(std::size_t index, result<generation> const&)> on_result;
+};
+
+}  // namespace gpuplace
