@@ -48,6 +48,7 @@ struct seen {
   std::size_t most_in_flight = 0;
   std::set<std::size_t> instances_of_first;  // that the first 8 requests to be read went to
   std::optional<std::size_t> told;
+  std::vector<instance_statistics> statistics;
 };
 
 // Four simulated devices answer `count` requests that are read `in_flight` at a time.
@@ -92,6 +93,7 @@ seen run(std::size_t count, std::size_t in_flight, R router, std::function<std::
         boost::asio::bind_cancellation_slot(signal.slot(), [&](std::size_t told) { out.told = told; }));
   });
   loop.run();
+  out.statistics = d.statistics();
   for (auto const i : first)
     if (out.results[i]) out.instances_of_first.insert(out.results[i]->instance);
   return out;
@@ -139,6 +141,22 @@ TEST(batch_source, some_are_skipped_and_some_cannot_be_read) {
   EXPECT_EQ(out.told, 60U);
   EXPECT_EQ(out.errors.size(), 30U);
   for (std::size_t i = 0; i < 90; ++i) EXPECT_EQ(out.results[i].has_value(), i % 3 == 0) << i;
+}
+
+TEST(batch_source, instances_count_their_steps) {
+  auto const out = run(100, 1000, contiguous_shards{}, [](std::size_t i) { return request_of(i); });
+  ASSERT_EQ(out.statistics.size(), 4U);
+  for (std::size_t k = 0; k < 4; ++k) {
+    auto const& did = out.statistics[k];
+    std::int64_t positions = 0;
+    for (std::size_t i = 25 * k; i < 25 * (k + 1); ++i)  // the last token of an answer is never computed on
+      positions += 3 + static_cast<std::int64_t>(out.results[i]->tokens.size()) - 1;
+    EXPECT_EQ(did.tokens, positions);
+    EXPECT_EQ(did.slots, 4);
+    EXPECT_GT(did.rows, did.steps);
+    EXPECT_LE(did.rows, did.steps * did.slots);
+    EXPECT_GT(did.busy, seconds{0});
+  }
 }
 
 TEST(batch_source, an_empty_batch_and_one_that_is_skipped_end_at_once) {

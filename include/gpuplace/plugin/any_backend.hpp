@@ -4,6 +4,7 @@
 
 #include <gpuplace/plugin/detail/erased.hpp>
 #include <gpuplace/runtime/execution_backend.hpp>
+#include <gpuplace/runtime/instance_statistics.hpp>
 
 #include <concepts>
 #include <memory>
@@ -28,6 +29,7 @@ public:
     return kept_cancel{object_.library(), std::move(cancel)};
   }
   instance_load load() const { return object_->load(); }
+  instance_statistics statistics() const { return object_->statistics(); }
 
   /// Keeps `library`, which holds the instance's code, loaded for as long as this object lives.
   void keep_library(std::shared_ptr<void> library) { object_.keep(std::move(library)); }
@@ -43,6 +45,7 @@ private:
     virtual cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
                                   generation_handler on_end) = 0;
     virtual instance_load load() const = 0;
+    virtual instance_statistics statistics() const = 0;
   };
   template <class I>
   struct model final : interface {
@@ -52,6 +55,10 @@ private:
       return instance.start(std::move(request), std::move(where), std::move(on_tokens), std::move(on_end));
     }
     instance_load load() const override { return instance.load(); }
+    instance_statistics statistics() const override {
+      if constexpr (has_statistics<I>) return instance.statistics();
+      else return {};
+    }
     I instance;
   };
 

@@ -108,6 +108,9 @@ public:
   /// One entry for each instance, in the plan's order; none before async_start has completed.
   std::vector<instance_load> load() const { return state_->load(); }
 
+  /// What each instance has done, in the same order; zeros for a backend whose instances keep no count.
+  std::vector<instance_statistics> statistics() const { return state_->statistics(); }
+
 private:
   using state = detail::fleet_state<R, B>;
 

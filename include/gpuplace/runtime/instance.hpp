@@ -51,6 +51,7 @@ public:
 
   /// Waits for no lock; each number is of the last step.
   instance_load load() const { return state_->load(); }
+  instance_statistics statistics() const { return state_->statistics(); }
   executor_limits const& limits() const { return state_->limits(); }
 
 private:

@@ -8,6 +8,7 @@
 #include <gpuplace/runtime/batch_source.hpp>
 #include <gpuplace/runtime/detail/batch_feed.hpp>
 #include <gpuplace/runtime/execution_backend.hpp>
+#include <gpuplace/runtime/instance_statistics.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution/outstanding_work.hpp>
@@ -53,6 +54,13 @@ public:
   std::vector<instance_load> load() const {
     std::vector<instance_load> all;
     look(all);
+    return all;
+  }
+
+  std::vector<instance_statistics> statistics() const {
+    std::vector<instance_statistics> all(phase_ == phase::running ? instances_.size() : 0);
+    if constexpr (has_statistics<instance>)
+      for (std::size_t i = 0; i < all.size(); ++i) all[i] = instances_[i].statistics();
     return all;
   }
 

@@ -4,6 +4,7 @@
 
 #include <gpuplace/runtime/clock.hpp>
 #include <gpuplace/runtime/detail/token_stream.hpp>
+#include <gpuplace/runtime/instance_statistics.hpp>
 #include <gpuplace/runtime/scheduler.hpp>
 #include <gpuplace/runtime/step_executor.hpp>
 
@@ -31,6 +32,7 @@ public:
         context_(executor_->get_executor()),
         scheduler_(limits_),
         now_(std::move(now)) {
+    statistics_.slots = limits_.slots;
     inbox_.reserve(inbox_reserve);
     taken_.reserve(inbox_reserve);
   }
@@ -50,6 +52,11 @@ public:
             .queued_tokens = read(queued_tokens_) + read(sent_tokens_),
             .kv_used = read(kv_used_),
             .available = read(available_)};
+  }
+
+  instance_statistics statistics() const {
+    std::lock_guard const hold(statistics_mutex_);
+    return statistics_;
   }
 
   /// Ends every request, waits for the executor's last step and frees it.
@@ -106,6 +113,7 @@ private:
   void stepped(result<step_outcome> const& outcome) {
     std::lock_guard const hold(work_mutex_);
     if (stopping_) return;
+    if (outcome) count(outcome->device_time);
     scheduler_.complete(outcome, now_());
     proceed();
   }
@@ -114,6 +122,7 @@ private:
   void proceed() {
     take_inbox();
     if (auto const* next = scheduler_.next_batch(now_())) {
+      in_step_ = {static_cast<std::int64_t>(next->rows.size()), next->token_count()};
       scheduler_.drain_released([&](slot_id slot) { executor_->release(slot); });
       executor_->async_step(*next, [weak = this->weak_from_this()](result<step_outcome> outcome) {
         if (auto const self = weak.lock()) self->stepped(outcome);
@@ -157,6 +166,14 @@ private:
     });
   }
 
+  void count(seconds device_time) {
+    std::lock_guard const hold(statistics_mutex_);
+    ++statistics_.steps;
+    statistics_.rows += in_step_.rows;
+    statistics_.tokens += in_step_.tokens;
+    statistics_.busy += device_time;
+  }
+
   void publish() {
     auto const now = scheduler_.load();
     running_.store(now.running, std::memory_order_relaxed);
@@ -180,6 +197,14 @@ private:
   std::vector<message> inbox_, taken_;
   bool woken_ = false;  ///< a wake-up is under way
   bool closed_ = false;
+
+  struct step_size {
+    std::int64_t rows = 0;
+    std::int64_t tokens = 0;
+  };
+  step_size in_step_;  ///< of the step in flight
+  mutable std::mutex statistics_mutex_;
+  instance_statistics statistics_;
 
   std::atomic<std::int64_t> running_{0}, waiting_{0}, queued_tokens_{0}, sent_{0}, sent_tokens_{0};
   std::atomic<double> kv_used_{0};
