@@ -1,0 +1,23 @@
+# Fuzzes one target for some seconds from a copy of its seeds. Passes if nothing was found; an input that was found is named.
+#   cmake -D PROGRAM=<fuzzer> -D SEEDS=<folder> -D WORK=<folder to write in> -D SECONDS=<n> -P run.cmake
+cmake_minimum_required(VERSION 3.25)
+file(REMOVE_RECURSE "${WORK}")
+file(MAKE_DIRECTORY "${WORK}/corpus" "${WORK}/found")
+file(GLOB seeds "${SEEDS}/*")
+if(NOT seeds)
+  message(FATAL_ERROR "there are no seeds in ${SEEDS}")
+endif()
+file(COPY ${seeds} DESTINATION "${WORK}/corpus")
+execute_process(COMMAND "${PROGRAM}" -seed=1 -max_total_time=${SECONDS} -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+  "-artifact_prefix=${WORK}/found/" "${WORK}/corpus" WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE status ERROR_VARIABLE said OUTPUT_VARIABLE said)
+file(WRITE "${WORK}/log" "${said}")
+if(NOT status EQUAL 0)
+  string(LENGTH "${said}" length)
+  if(length GREATER 8000)
+    math(EXPR from "${length} - 8000")
+    string(SUBSTRING "${said}" ${from} -1 said)
+  endif()
+  message(FATAL_ERROR "${PROGRAM} ended with ${status}; the input is in ${WORK}/found\n${said}")
+endif()
+string(REGEX MATCH "stat::number_of_executed_units: *[0-9]+" units "${said}")
+message(STATUS "${units} in ${SECONDS} s")
