@@ -28,9 +28,14 @@ struct batch_row {
   std::int32_t samples = 0;         ///< how many of the last positions are sampled: 0 within a prompt, 1 when decoding
   sampling how;
   std::uint64_t random_stream = 0;  ///< seed of this request; a draw depends on it and on the position alone
+  std::span<token_id const> history{};    ///< where how.penalised(): the sequence's tokens [0, start + tokens.size())
+  std::int64_t prompt_tokens = 0;         ///< so many of `history` are the prompt
+  std::span<token_id const> forbidden{};  ///< tokens that may not be chosen
+  std::int32_t logprobs = -1;             ///< alternatives to tell beside each sample's log-probability; -1: tell nothing
 };
 
 /// A step: rows of different sequences, prefill chunks beside decodes. Spans stay valid until the step completes.
+/// Rows may share pages that lie before both of their starts: forked sequences read the same beginning.
 struct batch {
   std::vector<batch_row> rows;
 
@@ -45,6 +50,7 @@ struct batch {
 struct step_outcome {
   std::vector<token_id> tokens;
   seconds device_time{0};  ///< how long the devices were busy with it
+  std::vector<token_logprobs> logprobs{};  ///< empty where no row asks, else beside every token, empty for rows that do not
 };
 
 }  // namespace gpuplace

@@ -9,7 +9,6 @@
 #include <functional>
 #include <limits>
 #include <optional>
-#include <span>
 
 namespace gpuplace {
 
@@ -25,7 +24,7 @@ struct batch_source {
 /// Told how a batch goes on, one call at a time; either may be empty.
 struct batch_sinks {
   /// New tokens of request `index`, which runs on `instance`.
-  std::function<void(std::size_t index, std::size_t instance, std::span<token_id const>)> on_tokens;
+  std::function<void(std::size_t index, std::size_t instance, token_piece const&)> on_tokens;
   /// The result of request `index`.
   std::function<void(std::size_t index, result<generation> const&)> on_result;
 };

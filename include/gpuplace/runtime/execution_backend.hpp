@@ -7,6 +7,7 @@
 #include <gpuplace/plan/memory_profile.hpp>
 #include <gpuplace/plan/plan.hpp>
 #include <gpuplace/routing/fleet_view.hpp>
+#include <gpuplace/runtime/clock.hpp>
 #include <gpuplace/runtime/generation.hpp>
 #include <gpuplace/topology/device_group.hpp>
 
@@ -38,8 +39,8 @@ struct replica_start {
   device_group devices;  ///< the view that the plan was made for
 };
 
-/// New tokens of a request, in order; several at once where a step accepted a draft.
-using token_sink = std::function<void(std::span<token_id const>)>;
+/// Told of new tokens; a function of std::span<token_id const> will do for requests of one sample.
+using token_sink = std::function<void(token_piece const&)>;
 using generation_handler = std::function<void(result<generation>)>;
 
 /// Cancels one request. Calling it twice, or after the end, does nothing.
@@ -67,6 +68,10 @@ concept has_memory_profile = requires(B const& b) { { b.memory() } -> std::same_
 
 template <class B>
 concept has_backend_level = requires { { B::level } -> std::convertible_to<backend_level>; };
+
+/// Optional: `b.time()` gives the clock by which its instances measure; without it that is the machine's.
+template <class B>
+concept has_time = requires(B const& b) { { b.time() } -> std::same_as<clock_function>; };
 
 /// `b.start(replica_start)` loads a replica and blocks until it is ready; a deployment calls it off the user's loop,
 /// once for each replica, several at once.

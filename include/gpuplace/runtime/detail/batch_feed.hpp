@@ -44,7 +44,7 @@ private:
 /// One batch under way. Everything happens on a strand of the caller's executor.
 class batch_feed : public std::enable_shared_from_this<batch_feed> {
 public:
-  using token_call = std::function<void(std::size_t instance, std::span<token_id const>)>;
+  using token_call = std::function<void(std::size_t instance, token_piece const&)>;
   /// Starts one request on the instance that a router chooses.
   using start_one = std::function<cancel_function(generation_request, boost::asio::any_io_executor where, token_call, generation_handler)>;
 
@@ -76,8 +76,8 @@ private:
     if (!*request) return tell(i, request->error());
     token_call on_tokens;
     if (sinks_.on_tokens)
-      on_tokens = [self = shared_from_this(), i](std::size_t instance, std::span<token_id const> tokens) {
-        self->sinks_.on_tokens(i, instance, tokens);
+      on_tokens = [self = shared_from_this(), i](std::size_t instance, token_piece const& fresh) {
+        self->sinks_.on_tokens(i, instance, fresh);
       };
     cancels_.emplace(i, nullptr);
     cancels_[i] = start_(**std::move(request), where_, std::move(on_tokens), [self = shared_from_this(), i](result<generation> g) {

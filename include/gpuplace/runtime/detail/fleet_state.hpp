@@ -22,7 +22,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -164,7 +163,7 @@ private:
     if (!chosen) return refuse<result<generation>>(where, std::move(on_end), chosen.error());
     token_sink sink;
     if (on_tokens)
-      sink = [on_tokens = std::move(on_tokens), at = *chosen](std::span<token_id const> tokens) { on_tokens(at, tokens); };
+      sink = [on_tokens = std::move(on_tokens), at = *chosen](token_piece const& fresh) { on_tokens(at, fresh); };
     return generate_on(*chosen, std::move(request), where, std::move(sink), std::move(on_end));
   }
 

@@ -62,7 +62,7 @@ private:
       bool const ended = ended_.load(std::memory_order_acquire);
       written = written_.load(std::memory_order_acquire);
       if (auto const from = std::exchange(delivered_, written); from < written)
-        on_tokens_(std::span<token_id const>(buffer_).subspan(from, written - from));
+        on_tokens_({std::span<token_id const>(buffer_).subspan(from, written - from)});
       if (ended) return finish();
       scheduled_.exchange(false, std::memory_order_acq_rel);
       // From here another reader may be under way: only atomics and this call's own numbers may be looked at.
