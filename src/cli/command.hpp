@@ -12,7 +12,7 @@ class App;
 namespace gpuplace::cli {
 
 // Exit codes that scripts rely on.
-enum class exit_code { success = 0, failure = 1, wrong_usage = 2 };
+enum class exit_code { success = 0, failure = 1, wrong_usage = 2, interrupted = 130 };
 
 // Set by the subcommand that was chosen, run after the whole command line is read.
 using action = std::function<exit_code()>;

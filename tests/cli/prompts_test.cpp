@@ -1,15 +1,24 @@
-#include "cli/prompts.hpp"
+#include "cli/run/prompts.hpp"
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <sstream>
+#include <unistd.h>
 
 using namespace gpuplace;
 
 namespace {
 result<std::vector<cli::prompt_row>> read(std::string const& text) {
   std::istringstream in(text);
-  return cli::read_prompts(in, "file");
+  auto const path = ::testing::TempDir() + "prompts_test." + std::to_string(::getpid());
+  auto const spooled = cli::spool_prompts(in, "file", path);
+  std::remove(path.c_str());
+  std::remove((path + ".index").c_str());
+  if (!spooled) return spooled.error();
+  std::vector<cli::prompt_row> rows;
+  for (std::size_t i = 0; i < spooled->count; ++i) rows.push_back(spooled->read(i).value());
+  return rows;
 }
 }  // namespace
 
@@ -39,5 +48,5 @@ TEST(prompts, what_is_wrong_is_named_with_its_line) {
                           R"({"prompt": "a", "max_tokens": "many"})", R"({"prompt": "a", "max_tokens": 1.5})"})
     EXPECT_EQ(read(row).error().code, errc::malformed) << row;
   EXPECT_EQ(read(R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})").error().code, errc::unsupported);
-  EXPECT_EQ(cli::read_prompts("/nonexistent").error().code, errc::not_found);
+  EXPECT_EQ(cli::spool_prompts(std::string("/nonexistent"), ::testing::TempDir() + "none").error().code, errc::not_found);
 }

@@ -1,6 +1,6 @@
 """gpuplace run: real answers of a real small model, in order, whole and split; bad input."""
-import json, os, pathlib, tempfile, unittest
-from command import DATA, call
+import json, os, pathlib, signal, subprocess, tempfile, time, unittest
+from command import DATA, GPUPLACE, call
 
 MODELS = pathlib.Path(os.environ.get("GPUPLACE_TEST_MODELS", "/nonexistent"))
 MODEL = MODELS / "SmolLM2-135M-Instruct"
@@ -69,6 +69,78 @@ class Run(unittest.TestCase):
         self.questions.write_text(json.dumps({"messages": [{"role": "user", "content": QUESTIONS[0]}], "max_tokens": 3}) + "\n")
         rows, _ = self.run_rows("--topology", "cpu:1")
         self.assertEqual((rows[0]["completion_tokens"], rows[0]["finish_reason"]), (3, "length"))
+
+
+@unittest.skipUnless(MODEL.exists(), "GPUPLACE_TEST_MODELS names no folder with SmolLM2-135M-Instruct")
+class LongBatches(unittest.TestCase):
+    """Runs that are killed, stopped and repeated."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.output = self.folder / "out.jsonl"
+        self.questions = self.folder / "questions.jsonl"
+        # Lengths differ, so that answers come one by one.
+        self.questions.write_text("".join(json.dumps({"prompt": f"Tell me about the number {i}.", "max_tokens": 2 + 5 * i}) + "\n" for i in range(12)))
+        self.what = ["run", "--model", MODEL, "--prompts", self.questions, "--dtype", "fp32"]
+        self.arguments = [*self.what, "--topology", "cpu:1", "--batch", "3"]
+
+    def start(self):
+        """A run that has finished some rows and not all."""
+        running = subprocess.Popen([GPUPLACE, *map(str, [*self.arguments, "--output", self.output])], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        answers = self.folder / "out.jsonl.run" / "answers.jsonl"
+        deadline = time.monotonic() + 120
+        while (not answers.exists() or answers.read_bytes().count(b"\n") < 2) and time.monotonic() < deadline:
+            self.assertIsNone(running.poll(), "it ended too early")
+            time.sleep(0.01)
+        return running
+
+    def rows(self, path):
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def uninterrupted(self):
+        done = call(*self.arguments, "--output", self.folder / "whole.jsonl")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return self.rows(self.folder / "whole.jsonl")
+
+    def test_a_killed_run_goes_on_and_gives_the_same_answers(self):
+        running = self.start()
+        running.kill()
+        running.communicate()
+        self.assertFalse(self.output.exists())
+        again = call(*self.arguments, "--output", self.output)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertRegex(again.stderr, r"going on with a run that has answered \d+ of 12 prompts")
+        self.assertRegex(again.stderr, r"12 of 12 prompts answered \(\d+ of them by an earlier run\)")
+        self.assertEqual(self.rows(self.output), self.uninterrupted())
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["out.jsonl", "questions.jsonl", "whole.jsonl"])
+
+    def test_an_interrupted_run_ends_cleanly_and_says_how_to_go_on(self):
+        running = self.start()
+        running.send_signal(signal.SIGINT)
+        shown = running.communicate(timeout=60)[1]
+        self.assertEqual(running.returncode, 130, shown)
+        self.assertRegex(shown, r"stopped; \d+ of 12 answers are kept in .*out.jsonl.run: repeat the command to go on")
+        other = call(*self.arguments, "--output", self.output, "--seed", "3")
+        self.assertEqual(other.returncode, 1)
+        self.assertIn("seed was 0, is 3", other.stderr)
+        self.assertIn("--restart", other.stderr)
+        again = call(*self.what, "--output", self.output, "--topology", "cpu:2", "--allocation", "data_parallel(2)")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual([r["text"] for r in self.rows(self.output)], [r["text"] for r in self.uninterrupted()])
+
+    def test_what_each_replica_did_is_said(self):
+        done = call(*self.what, "--topology", "cpu:2", "--allocation", "data_parallel(2)", "--output", self.output)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"CPU 1: 6 prompts, \d+ tokens, [\d.]+ tokens/s, at work \d+ % of the time, [\d.]+ sequences a step")
+        self.assertRegex(done.stderr, r"Parallelism: [\d.]+ of 2 replicas worked at a time")
+        self.assertRegex(done.stderr, r"lost to skew: CPU 0 was done [\d.]+ s before the last")
+        self.assertRegex(done.stderr, r"Batching: [\d.]+ sequences a step, where 12 fit: 12 prompts are too few to fill 2 replicas")
+
+    def test_answers_go_to_any_file(self):
+        done = call(*self.arguments, "--max-tokens", "4", "--output", "/dev/stdout")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([json.loads(line)["index"] for line in done.stdout.splitlines()], list(range(12)))
+        self.assertIn("Not a directory", call(*self.arguments, "--output", self.folder / "questions.jsonl" / "out.jsonl").stderr)
 
 
 class Refusals(unittest.TestCase):

@@ -4,6 +4,7 @@
 
 #include <gpuplace/plan/memory_profile.hpp>
 #include <gpuplace/runtime/execution_backend.hpp>
+#include <gpuplace/runtime/instance_statistics.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -30,6 +31,7 @@ public:
 
   cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens, generation_handler on_end);
   instance_load load() const;
+  instance_statistics statistics() const;
 
 private:
   friend class torch_backend;

@@ -84,6 +84,7 @@ public:
   any_backend(B backend) : name(backend.name), label(name), level(backend.level), object_(std::make_unique<model<B>>(std::move(backend))) {}
 
   memory_profile memory() const { return object_->memory(); }
+  clock_function time() const { return object_->time(); }
   result<any_instance> start(replica_start const& what) const {
     auto started = object_->start(what);
     if (started) started->keep_library(object_.library());
@@ -99,6 +100,7 @@ private:
     virtual ~interface() = default;
     virtual std::unique_ptr<interface> clone() const = 0;
     virtual memory_profile memory() const = 0;
+    virtual clock_function time() const = 0;
     virtual result<any_instance> start(replica_start const& what) const = 0;
   };
   template <class B>
@@ -106,6 +108,10 @@ private:
     explicit model(B b) : backend(std::move(b)) {}
     std::unique_ptr<interface> clone() const override { return std::make_unique<model>(backend); }
     memory_profile memory() const override { return backend.memory(); }
+    clock_function time() const override {
+      if constexpr (has_time<B>) return backend.time();
+      else return steady_seconds;
+    }
     result<any_instance> start(replica_start const& what) const override {
       GPUPLACE_TRY(auto started, backend.start(what));
       return any_instance(std::move(started));

@@ -31,6 +31,7 @@ public:
 
   memory_profile memory() const { return {}; }
   virtual_clock const& clock() const { return clock_; }
+  clock_function time() const { return clock_.function(); }
 
   /// From now on every step that needs `device` fails with errc::device_lost.
   void lose(device_id device) const {

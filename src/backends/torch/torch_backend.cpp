@@ -79,6 +79,7 @@ cancel_function torch_instance::start(generation_request request, boost::asio::a
   return impl_->running.start(std::move(request), std::move(where), std::move(on_tokens), std::move(on_end));
 }
 instance_load torch_instance::load() const { return impl_->running.load(); }
+instance_statistics torch_instance::statistics() const { return impl_->running.statistics(); }
 
 memory_profile torch_backend::memory() const {
   using namespace literals;

@@ -1,9 +1,12 @@
-#include "report.hpp"
+#include "answers.hpp"
+
+#include "journal.hpp"
 
 #include <gpuplace/plan/labels.hpp>
 #include <gpuplace/routing/contiguous_shards.hpp>
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 
@@ -45,10 +48,10 @@ std::string allocation_text(model_plan const& model, std::size_t prompts, std::s
   return text;
 }
 
-std::string json_row(std::size_t index, prompt_row const& asked, row_result const& row, model_plan const& model, bool with_token_ids) {
+std::string json_row(std::size_t index, row_result const& row, model_plan const& model, bool with_token_ids) {
   nlohmann::ordered_json line;
   line["index"] = index;
-  line["prompt"] = asked.text;
+  line["prompt"] = row.prompt;
   if (!row.outcome) {
     line["error"] = row.outcome.error().message();
   } else {
@@ -67,39 +70,35 @@ std::string json_row(std::size_t index, prompt_row const& asked, row_result cons
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-std::string text_row(std::size_t index, prompt_row const& asked, row_result const& row) {
-  auto const answer = row.outcome ? row.text : "error: " + row.outcome.error().message();
-  return fmt::format("[{}] {}\n{}\n\n", index, asked.text, answer);
+namespace {
+
+std::string for_people(std::size_t number, std::string const& line) {
+  auto const row = nlohmann::json::parse(line);
+  auto const answer = row.contains("text") ? row["text"].get<std::string>() : "error: " + row.value("error", "");
+  return fmt::format("[{}] {}\n{}\n\n", number, row.value("prompt", ""), answer);
 }
 
-std::string summary_text(std::vector<row_result> const& rows, model_plan const& model, run_times const& times) {
-  struct share {
-    std::size_t prompts = 0;
-    std::size_t tokens = 0;
-  };
-  std::vector<share> shares(model.replicas.size());
-  std::size_t failed = 0;
-  std::size_t tokens = 0;
-  double first_token = 0;
-  for (auto const& row : rows) {
-    if (!row.outcome) {
-      ++failed;
-      continue;
-    }
-    auto& mine = shares[row.outcome->instance];
-    ++mine.prompts;
-    mine.tokens += row.outcome->tokens.size();
-    tokens += row.outcome->tokens.size();
-    first_token += row.outcome->first_token.count();
-  }
-  auto const rate = [&](std::size_t n) { return times.generating > 0 ? static_cast<double>(n) / times.generating : 0.0; };
-  auto const answered = rows.size() - failed;
-  auto text = fmt::format("{} of {} prompts answered, {} tokens in {:.2f} s: {:.1f} tokens/s; loading took {:.2f} s\n", answered, rows.size(), tokens,
-                          times.generating, rate(tokens), times.loading);
-  for (std::size_t r = 0; r < shares.size(); ++r)
-    text += fmt::format("  {}: {} prompts, {} tokens, {:.1f} tokens/s\n", replica_label(model.replicas[r]), shares[r].prompts, shares[r].tokens, rate(shares[r].tokens));
-  if (answered > 0) text += fmt::format("  first token after {:.2f} s on average, waiting included\n", first_token / static_cast<double>(answered));
-  return text;
+}  // namespace
+
+result<bool> answer_printer::print(journal const& rows, std::size_t number) {
+  GPUPLACE_TRY(auto const line, rows.get(number));
+  if (!line) return false;
+  auto const shown = json_ ? *line : for_people(number, *line);
+  if (std::fwrite(shown.data(), 1, shown.size(), out_) != shown.size())
+    return error{errc::unreadable, "the answers could not be written", "output", "check the space left, or whether the reader has gone"};
+  return true;
+}
+
+result<void> answer_printer::print_ready(journal const& rows, std::size_t count) {
+  for (; next_ < count && rows.done(next_); ++next_) GPUPLACE_CHECK(print(rows, next_));
+  std::fflush(out_);
+  return {};
+}
+
+result<void> answer_printer::print_rest(journal const& rows, std::size_t count) {
+  for (; next_ < count; ++next_) GPUPLACE_CHECK(print(rows, next_));
+  std::fflush(out_);
+  return {};
 }
 
 }  // namespace gpuplace::cli

@@ -15,8 +15,8 @@ constexpr std::chrono::milliseconds terminal_period{100};
 constexpr std::chrono::seconds file_period{5};
 }  // namespace
 
-progress::progress(std::vector<std::string> labels, std::size_t prompts)
-    : labels_(std::move(labels)), tokens_(labels_.size()), prompts_(prompts), terminal_(::isatty(STDERR_FILENO) == 1) {}
+progress::progress(std::vector<std::string> labels, std::size_t prompts, std::size_t finished)
+    : labels_(std::move(labels)), tokens_(labels_.size()), prompts_(prompts), finished_(finished), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 void progress::add_tokens(std::size_t replica, std::size_t count) {
   tokens_[replica] += count;

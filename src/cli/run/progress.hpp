@@ -11,8 +11,8 @@ namespace gpuplace::cli {
 // Draws on standard error: redrawn in place on a terminal, a new line every few seconds elsewhere.
 class progress {
 public:
-  // `labels` names the replicas; `prompts` are expected in all.
-  progress(std::vector<std::string> labels, std::size_t prompts);
+  // `labels` names the replicas; `prompts` are expected in all, `finished` of them are there already.
+  progress(std::vector<std::string> labels, std::size_t prompts, std::size_t finished = 0);
 
   void add_tokens(std::size_t replica, std::size_t count);
   void add_finished();
@@ -29,7 +29,7 @@ private:
   std::vector<std::string> labels_;
   std::vector<std::size_t> tokens_;
   std::size_t prompts_;
-  std::size_t finished_ = 0;
+  std::size_t finished_;
   clock::time_point start_ = clock::now();
   clock::time_point next_draw_ = start_;
   bool terminal_;

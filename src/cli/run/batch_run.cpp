@@ -1,0 +1,97 @@
+#include "batch_run.hpp"
+
+#include <utility>
+
+namespace gpuplace::cli {
+
+namespace {
+
+std::vector<std::string> labels_of(model_plan const& model) {
+  std::vector<std::string> labels;
+  for (auto const& r : model.replicas) labels.push_back(replica_label(r));
+  return labels;
+}
+
+// A row that failed because nothing could take it is not finished: the next run tries it again.
+bool is_final(result<generation> const& outcome) {
+  if (outcome) return outcome->reason != finish_reason::cancelled;
+  return outcome.error().code != errc::unavailable && outcome.error().code != errc::device_lost && outcome.error().code != errc::cancelled;
+}
+
+}  // namespace
+
+batch_run::batch_run(run_options const& options, spooled_prompts const& prompts, text_side const& side, model_config const& config,
+                     model_plan const& model, journal& rows, clock_function now, std::function<void()> stop)
+    : options_(options),
+      prompts_(prompts),
+      side_(side),
+      config_(config),
+      model_(model),
+      rows_(rows),
+      now_(std::move(now)),
+      stop_(std::move(stop)),
+      summary_(model),
+      bar_(labels_of(model), prompts.count, rows.done_count()) {
+  if (options.output.empty() || options.output == "-") printer_.emplace(stdout, !options.output.empty());
+}
+
+batch_source batch_run::source(std::size_t in_flight) {
+  return {.count = prompts_.count, .read = [this](std::size_t i) { return read(i); }, .in_flight = in_flight};
+}
+
+batch_sinks batch_run::sinks() {
+  return {.on_tokens = [this](std::size_t, std::size_t replica, std::span<token_id const> tokens) { bar_.add_tokens(replica, tokens.size()); },
+          .on_result = [this](std::size_t i, result<generation> const& outcome) { take(i, outcome); }};
+}
+
+void batch_run::begin() { summary_.begin(now_()); }
+
+result<void> batch_run::end() {
+  summary_.end(now_());
+  bar_.finish();
+  if (broken_) return *broken_;
+  return printer_ ? printer_->print_rest(rows_, prompts_.count) : result<void>{};
+}
+
+std::optional<result<generation_request>> batch_run::read(std::size_t index) {
+  if (rows_.done(index)) return std::nullopt;
+  auto const row = prompts_.read(index);
+  if (!row) return result<generation_request>(row.error());
+  auto request = request_of(index, *row, side_, options_, config_);
+  auto& kept = in_flight_[index];
+  kept.prompt = row->text;
+  if (request && options_.token_ids) kept.tokens = request->prompt;
+  return request;
+}
+
+void batch_run::take(std::size_t index, result<generation> const& outcome) {
+  if (is_final(outcome)) {
+    write(index, outcome);
+    bar_.add_finished();
+  } else if (!outcome && outcome.error().code == errc::unavailable) {
+    give_up(outcome.error());
+  }
+  if (!outcome) summary_.add_failure();
+  in_flight_.erase(index);
+}
+
+void batch_run::write(std::size_t index, result<generation> const& outcome) {
+  auto const kept = in_flight_.find(index);
+  row_result row{.prompt = {}, .outcome = outcome, .text = {}, .prompt_tokens = {}};
+  if (kept != in_flight_.end()) row.prompt = std::move(kept->second.prompt), row.prompt_tokens = std::move(kept->second.tokens);
+  if (outcome) {
+    row.text = side_.tokens.decode(outcome->tokens);
+    summary_.add(*outcome, now_());
+  }
+  if (auto const put = rows_.put(index, json_row(index, row, model_, options_.token_ids)); !put) return give_up(put.error());
+  if (!printer_) return;
+  if (auto const printed = printer_->print_ready(rows_, prompts_.count); !printed) give_up(printed.error());
+}
+
+void batch_run::give_up(error why) {
+  if (broken_) return;
+  broken_ = std::move(why);
+  stop_();
+}
+
+}  // namespace gpuplace::cli

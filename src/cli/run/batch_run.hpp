@@ -1,0 +1,62 @@
+#pragma once
+// A batch under way: rows become requests, results become rows of the journal.
+
+#include "answers.hpp"
+#include "journal.hpp"
+#include "options.hpp"
+#include "progress.hpp"
+#include "prompts.hpp"
+#include "requests.hpp"
+#include "summary.hpp"
+
+#include <gpuplace/runtime/batch_source.hpp>
+#include <gpuplace/runtime/clock.hpp>
+
+#include <functional>
+#include <optional>
+#include <unordered_map>
+
+namespace gpuplace::cli {
+
+class batch_run {
+public:
+  // References stay valid while it lives. @param stop  asked to end the batch when going on has no sense
+  batch_run(run_options const& options, spooled_prompts const& prompts, text_side const& side, model_config const& config, model_plan const& model,
+            journal& rows, clock_function now, std::function<void()> stop);
+
+  // @param in_flight  most requests at once
+  batch_source source(std::size_t in_flight);
+  batch_sinks sinks();
+
+  void begin();
+  // After the last result. Errors: what ended the batch early
+  result<void> end();
+
+  run_summary& summary() { return summary_; }
+
+private:
+  struct asked {
+    std::string prompt;
+    std::vector<token_id> tokens;  // kept where they are to be written
+  };
+  std::optional<result<generation_request>> read(std::size_t index);
+  void take(std::size_t index, result<generation> const& outcome);
+  void write(std::size_t index, result<generation> const& outcome);
+  void give_up(error why);
+
+  run_options const& options_;
+  spooled_prompts const& prompts_;
+  text_side const& side_;
+  model_config const& config_;
+  model_plan const& model_;
+  journal& rows_;
+  clock_function now_;
+  std::function<void()> stop_;
+  std::unordered_map<std::size_t, asked> in_flight_;
+  run_summary summary_;
+  progress bar_;
+  std::optional<answer_printer> printer_;  // absent where the answers go to a file
+  std::optional<error> broken_;
+};
+
+}  // namespace gpuplace::cli
