@@ -106,15 +106,15 @@ constexpr std::string_view to_string(finish_reason reason) {
 
 /// What came of a request. `tokens` leaves out the end token that stopped it, and has the tokens of a stop string.
 struct generation {
-  std::vector<token_id> tokens;
+  std::vector<token_id> tokens{};
   finish_reason reason = finish_reason::length;
   std::int64_t prompt_tokens = 0;
   seconds queued{0};       ///< from submission to the first step it took part in
   seconds first_token{0};  ///< from submission to the first token
   seconds total{0};        ///< from submission to the end
   std::size_t instance = 0;
-  std::vector<token_logprobs> logprobs;  ///< one for each of `tokens` where the request asked for them
-  std::vector<generation> more;          ///< samples 1, 2, … of a request with n > 1; this is sample 0
+  std::vector<token_logprobs> logprobs{};  ///< one for each of `tokens` where the request asked for them
+  std::vector<generation> more{};          ///< samples 1, 2, … of a request with n > 1; this is sample 0
 
   friend bool operator==(generation const&, generation const&) = default;
 };
