@@ -1,0 +1,32 @@
+# Configures, builds and runs a user's project, and compares what its programs print with <program>_expected.txt.
+#   cmake -D WORK=… -D GENERATOR=… -D SOURCE=<folder found/ or subfolder/> -P user.cmake
+cmake_minimum_required(VERSION 3.25)
+cmake_path(GET SOURCE FILENAME name)
+set(build "${WORK}/${name}")
+set(components core)
+if(name STREQUAL "found")
+  file(READ "${WORK}/components.txt" components)
+  list(REMOVE_ITEM components command)
+endif()
+
+function(step)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  if(NOT status EQUAL 0)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command} ended with ${status}:\n${said}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE "${build}")
+step("${CMAKE_COMMAND}" -G "${GENERATOR}" -C "${WORK}/user.cmake" -S "${SOURCE}" -B "${build}" -D "CMAKE_PREFIX_PATH=${WORK}/prefix"
+  "-DCOMPONENTS=${components}")
+step("${CMAKE_COMMAND}" --build "${build}")
+foreach(component IN LISTS components)
+  string(REPLACE "core" "plan" program "${component}")
+  execute_process(COMMAND "${build}/${program}" RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE complaint)
+  file(READ "${SOURCE}/../${program}_expected.txt" expected)
+  if(NOT status EQUAL 0 OR NOT said STREQUAL expected)
+    message(FATAL_ERROR "${program} ended with ${status} and printed\n${said}${complaint}\nbut should print\n${expected}")
+  endif()
+endforeach()
+message(STATUS "ran with ${components}")
