@@ -1,0 +1,22 @@
+# Passes if Doxygen makes the API pages without a word about a doc comment.
+#   cmake -D DOXYGEN=<program> -D FOLDER=<build folder>/docs -P api_pages.cmake
+cmake_minimum_required(VERSION 3.25)
+execute_process(COMMAND "${DOXYGEN}" "${FOLDER}/Doxyfile" RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE said)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "doxygen ended with ${status}:\n${said}")
+endif()
+file(STRINGS "${FOLDER}/doxygen_warnings.txt" warnings)
+list(FILTER warnings EXCLUDE REGEX "Internal inconsistency") # of Doxygen, at a specialisation in namespace std
+if(warnings)
+  list(JOIN warnings "\n" warnings)
+  message(FATAL_ERROR "doc comments that Doxygen cannot read:\n${warnings}")
+endif()
+foreach(page index.html structgpuplace_1_1place__function.html)
+  if(NOT EXISTS "${FOLDER}/api/${page}")
+    message(FATAL_ERROR "${page} is missing")
+  endif()
+endforeach()
+file(READ "${FOLDER}/api/structgpuplace_1_1place__function.html" page)
+if(NOT page MATCHES "<dt>Errors:</dt>")
+  message(FATAL_ERROR "the line 'Errors:' of a doc comment is no paragraph of its own")
+endif()
