@@ -18,8 +18,9 @@ function(step)
 endfunction()
 
 file(REMOVE_RECURSE "${build}")
+list(JOIN components " " words)
 step("${CMAKE_COMMAND}" -G "${GENERATOR}" -C "${WORK}/user.cmake" -S "${SOURCE}" -B "${build}" -D "CMAKE_PREFIX_PATH=${WORK}/prefix"
-  "-DCOMPONENTS=${components}")
+  -D "COMPONENTS=${words}")
 step("${CMAKE_COMMAND}" --build "${build}")
 foreach(component IN LISTS components)
   string(REPLACE "core" "plan" program "${component}")
