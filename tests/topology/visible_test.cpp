@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <gpuplace/testing/topologies.hpp>
-#include <gpuplace/topology/live.hpp>
+#include <gpuplace/topology/cpu_slots.hpp>
 #include <gpuplace/topology/presets.hpp>
 #include <gpuplace/topology/visible.hpp>
 #include <string>

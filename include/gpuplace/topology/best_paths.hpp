@@ -65,7 +65,7 @@ path collect(usable_links<G> const& usable, std::vector<vertex_t<G>> const& befo
     whole.staged = whole.staged || taken->staged;
     narrowest = std::min(narrowest, taken->bandwidth.value());
   }
-  if (whole.kind != path_kind::nvlink) whole.nvlinks = 0;
+  if (!is_bundle(whole.kind)) whole.nvlinks = 0;
   whole.bandwidth = gigabytes_per_second{narrowest};
   return whole;
 }

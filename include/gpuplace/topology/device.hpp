@@ -6,8 +6,27 @@
 #include <gpuplace/core/units.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace gpuplace {
+
+/// A process that holds memory of a device.
+struct memory_owner {
+  int pid = 0;
+  std::string name{};  ///< of the program; empty where it is not known, as inside a container
+  bytes used{};        ///< zero where it is not known
+
+  friend bool operator==(memory_owner const&, memory_owner const&) = default;
+};
+
+/// Which part of a card a MIG slice is: one compute instance of one GPU instance.
+struct mig_slice {
+  std::string gpu{};  ///< UUID of the whole card, "GPU-…"
+  int gpu_instance = -1;
+  int compute_instance = -1;
+
+  friend bool operator==(mig_slice const&, mig_slice const&) = default;
+};
 
 /// One GPU, or one slot of CPU cores. Rates are the vendor's dense peaks; a rate of zero is unknown and costs nothing.
 struct device {
@@ -25,6 +44,8 @@ struct device {
   bool peer_to_peer = true;                 ///< can reach another device over PCIe without host memory (GeForce cannot)
   std::string uuid{};                       ///< "GPU-…" or "MIG-…"; may be empty
   std::string pci{};                        ///< "00000000:18:00.0"; may be empty
+  std::optional<mig_slice> mig{};           ///< of a MIG slice; its `physical_index` and `pci` are the card's
+  std::vector<memory_owner> owners{};       ///< who holds its memory, where a live machine was read
   std::string note{};                       ///< says which of these figures were assumed; empty when none
 
   friend bool operator==(device const&, device const&) = default;

@@ -57,6 +57,8 @@ class graph : public boost::adjacency_list<boost::vecS, boost::vecS, boost::undi
   std::string source{};
   /// True if its CUDA devices are in NVML's order, so that CUDA_DEVICE_ORDER decides how a program numbers them.
   bool nvml_order = false;
+  /// What its reader could not find out, or found and left out, a line each for people.
+  std::vector<std::string> notes{};
 
  private:
   std::vector<device> devices_;

@@ -44,6 +44,9 @@ inline nlohmann::ordered_json device_to_json(device const& d) {
   if (d.cores > 0) j["cores"] = d.cores;
   if (!d.uuid.empty()) j["uuid"] = d.uuid;
   if (!d.pci.empty()) j["pci"] = d.pci;
+  if (d.mig) j["mig"] = {{"gpu", d.mig->gpu}, {"gpu_instance", d.mig->gpu_instance}, {"compute_instance", d.mig->compute_instance}};
+  for (auto const& owner : d.owners)
+    j["owners"].push_back({{"pid", owner.pid}, {"name", owner.name}, {"used_bytes", owner.used.count()}});
   if (!d.note.empty()) j["note"] = d.note;
   return j;
 }
@@ -62,6 +65,13 @@ inline nlohmann::ordered_json link_to_json(std::string from, std::string to, lin
 class field_reader {
  public:
   field_reader(nlohmann::json const& object, std::string where) : object_(object), where_(std::move(where)) {}
+
+  /// The value of `key` as an object or list of its own; null where the key is absent.
+  nlohmann::json const* part(char const* key) const {
+    auto const at = object_.is_object() ? object_.find(key) : object_.end();
+    return at == object_.end() ? nullptr : &*at;
+  }
+  std::string inside(char const* key) const { return where_ + "." + key; }
 
   error fail(std::string what) const { return {errc::malformed, std::move(what), where_, "see docs/topology.md for the format"}; }
 
@@ -93,6 +103,28 @@ class field_reader {
   std::string where_;
 };
 
+/// MIG slice and owners of memory, which live machines have.
+inline result<void> read_live_parts(device& d, field_reader const& in) {
+  if (auto const* const part = in.part("mig")) {
+    field_reader const mig(*part, in.inside("mig"));
+    auto& slice = d.mig.emplace();
+    GPUPLACE_TRY(slice.gpu, mig.get<std::string>("gpu", ""));
+    GPUPLACE_TRY(slice.gpu_instance, mig.get<int>("gpu_instance", -1));
+    GPUPLACE_TRY(slice.compute_instance, mig.get<int>("compute_instance", -1));
+  }
+  auto const* const owners = in.part("owners");
+  if (owners == nullptr) return {};
+  if (!owners->is_array()) return in.fail("\"owners\" must be a list");
+  for (auto const& entry : *owners) {
+    field_reader const owner(entry, in.inside("owners"));
+    GPUPLACE_TRY(auto const pid, owner.get<int>("pid"));
+    GPUPLACE_TRY(auto name, owner.get<std::string>("name", ""));
+    GPUPLACE_TRY(auto const used, owner.get<std::int64_t>("used_bytes", 0));
+    d.owners.push_back({pid, std::move(name), bytes{used}});
+  }
+  return {};
+}
+
 inline result<device> device_from_json(field_reader const& in, int position) {
   device d;
   GPUPLACE_TRY(auto const id, in.get<std::string>("id"));
@@ -119,6 +151,7 @@ inline result<device> device_from_json(field_reader const& in, int position) {
   GPUPLACE_TRY(d.uuid, in.get<std::string>("uuid", ""));
   GPUPLACE_TRY(d.pci, in.get<std::string>("pci", ""));
   GPUPLACE_TRY(d.note, in.get<std::string>("note", ""));
+  GPUPLACE_CHECK(read_live_parts(d, in));
   return d;
 }
 
@@ -152,6 +185,7 @@ inline nlohmann::ordered_json to_json(graph const& g, json_form form = json_form
   auto const count = g.devices().size();
   nlohmann::ordered_json j{{"devices", nlohmann::ordered_json::array()}};
   for (auto const& d : g.devices()) j["devices"].push_back(detail::device_to_json(d));
+  if (!g.notes.empty()) j["notes"] = g.notes;
   if (form == json_form::paths || (form == json_form::automatic && count <= most_listed_pairs_of)) {
     auto& paths = j["paths"] = nlohmann::ordered_json::array();
     auto const group = all_devices(g);
@@ -249,6 +283,9 @@ inline result<graph> from_json(nlohmann::json const& j, std::string const& name 
     auto const id = to_string(d.id);
     if (!known.emplace(id, g.add(std::move(d))).second) return in.fail("'" + id + "' is there twice");
   }
+  if (is_list("notes"))
+    for (auto const& note : j["notes"])
+      if (note.is_string()) g.notes.push_back(note.get<std::string>());
   if (is_list("links")) {
     GPUPLACE_CHECK(detail::read_links(g, j, known, name));
   } else {

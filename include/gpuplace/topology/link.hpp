@@ -18,6 +18,7 @@ enum class path_kind {
   self,     ///< a device to itself
   memory,   ///< through the memory that CPU slots share
   nvlink,   ///< bonded NVLinks, direct or through NVSwitches
+  xgmi,     ///< bonded xGMI links, AMD's Infinity Fabric between GPUs
   c2c,      ///< a coherent chip-to-chip link between GPU and CPU
   pix,      ///< at most one PCIe bridge
   pxb,      ///< several PCIe bridges, no host bridge
@@ -29,9 +30,10 @@ enum class path_kind {
 };
 
 namespace detail {
-inline constexpr std::array<std::pair<path_kind, std::string_view>, 11> path_kind_names{{{path_kind::self, "self"},
+inline constexpr std::array<std::pair<path_kind, std::string_view>, 12> path_kind_names{{{path_kind::self, "self"},
                                                                                          {path_kind::memory, "memory"},
                                                                                          {path_kind::nvlink, "nvlink"},
+                                                                                         {path_kind::xgmi, "xgmi"},
                                                                                          {path_kind::c2c, "c2c"},
                                                                                          {path_kind::pix, "pix"},
                                                                                          {path_kind::pxb, "pxb"},
@@ -51,18 +53,21 @@ constexpr std::optional<path_kind> parse_path_kind(std::string_view text) {
   return std::nullopt;
 }
 
+/// True for the kinds that are bundles of links from card to card, which `path::nvlinks` counts.
+constexpr bool is_bundle(path_kind kind) { return kind == path_kind::nvlink || kind == path_kind::xgmi; }
+
 /// True for the kinds whose data crosses PCIe.
 constexpr bool is_pcie(path_kind kind) { return kind >= path_kind::pix && kind <= path_kind::sys; }
 
 /// The best way between two devices, or one link of such a way (then it is an edge of the graph).
 struct path {
   path_kind kind = path_kind::none;
-  int nvlinks = 0;                   ///< bonded NVLinks at the narrowest place; 0 unless `kind` is nvlink
+  int nvlinks = 0;                   ///< bonded NVLinks (or xGMI links) at the narrowest place; 0 for every other kind
   gigabytes_per_second bandwidth{};  ///< one direction, at the narrowest place
   microseconds latency{};            ///< of a small copy
   bool staged = false;               ///< the data goes through host memory, because the cards have no peer access
 
-  /// What nvidia-smi prints in its matrix: "NV18", "PIX", "SYS", "X" for a device to itself; "MEM", "NET", "C2C", "-" besides.
+  /// What nvidia-smi prints in its matrix: "NV18", "PIX", "SYS", "X" for a device to itself; "XGMI", "MEM", "NET", "C2C", "-" besides.
   std::string label() const {
     switch (kind) {
       case path_kind::self:
@@ -71,6 +76,8 @@ struct path {
         return "MEM";
       case path_kind::nvlink:
         return "NV" + std::to_string(nvlinks);
+      case path_kind::xgmi:
+        return "XGMI";
       case path_kind::c2c:
         return "C2C";
       case path_kind::pix:

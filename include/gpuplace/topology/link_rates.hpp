@@ -28,11 +28,13 @@ inline constexpr double shared_memory_rate = 10;
 constexpr link default_link(path_kind kind, gpu_model const& model, int nvlinks = 0) {
   double const pcie = pcie_rate(model.pcie);
   auto const make = [&](double rate, double latency) {
-    return link{kind, kind == path_kind::nvlink ? nvlinks : 0, gigabytes_per_second{rate}, microseconds{latency}, false};
+    return link{kind, is_bundle(kind) ? nvlinks : 0, gigabytes_per_second{rate}, microseconds{latency}, false};
   };
   switch (kind) {
     case path_kind::nvlink:
       return make(nvlinks * (model.nvlink_rate > 0 ? model.nvlink_rate : 20.0), 11.5);
+    case path_kind::xgmi:
+      return make(nvlinks * (model.nvlink_rate > 0 ? model.nvlink_rate : 24.0), 11.5);
     case path_kind::memory:
       return make(shared_memory_rate, 1);
     case path_kind::c2c:

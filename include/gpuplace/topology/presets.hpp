@@ -64,11 +64,11 @@ inline void join_by_nvswitch(graph& g, std::vector<graph::vertex_descriptor> con
   for (auto const card : cards) g.connect(card, fabric, part_of(default_link(path_kind::nvlink, model, model.nvlinks), 2));
 }
 
-/// NVLinks straight from card to card, `bundle` to each other card.
+/// Links straight from card to card, `bundle` to each other card.
 inline void join_by_mesh(graph& g, std::vector<graph::vertex_descriptor> const& cards, gpu_model const& model, int bundle) {
   for (std::size_t i = 0; i < cards.size(); ++i)
     for (std::size_t j = i + 1; j < cards.size(); ++j)
-      g.connect(cards[i], cards[j], default_link(path_kind::nvlink, model, bundle));
+      g.connect(cards[i], cards[j], default_link(fabric_of(model), model, bundle));
 }
 
 /// DGX H100, DGX A100: each card shares a PCIe switch with a network card, NVSwitch joins all eight.
@@ -105,29 +105,86 @@ inline void add_dgx1(graph& g, gpu_model const& model) {
   for (auto const& [a, b, links] : mesh) g.connect(cards[a], cards[b], default_link(path_kind::nvlink, model, links));
 }
 
-/// `count` like cards of one machine: on two sockets from four cards on, joined by NVLink where the card has it. Four A100s are
-/// the HGX board with four links between every two; V100s up to four share theirs out evenly; all others go through NVSwitches,
-/// as slices of an eight-card machine do.
+/// DGX-2: sixteen V100s on NVSwitches, two to a PCIe switch.
+/// Source:     NVIDIA DGX-2 user guide
+inline void add_dgx2(graph& g, gpu_model const& model) {
+  sockets const at(g, 2, model);
+  auto const pix = part_of(default_link(path_kind::pix, model), 2);
+  auto up = default_link(path_kind::node, model);
+  up.latency = up.latency / 2 - pix.latency;
+  std::vector<graph::vertex_descriptor> cards;
+  for (int i = 0; i < 16; i += 2) {
+    int const n = i / 8;
+    auto const bridge = g.add(vertex_kind::pcie_switch, "PCIe switch " + std::to_string(i / 2), {}, n);
+    for (int card = i; card < i + 2; ++card) {
+      cards.push_back(g.add(make_gpu(model, card, n)));
+      g.connect(cards.back(), bridge, pix);
+    }
+    g.connect(bridge, at.numa[static_cast<std::size_t>(n)], up);
+  }
+  join_by_nvswitch(g, cards, model);
+}
+
+/// True for cards whose board links every one straight to every other, up to so many: V100 up to four, four A100s (the HGX board
+/// with four links between every two), MI300X.
+inline bool is_mesh(gpu_model const& model, int count) {
+  return (model.key.starts_with("v100") && count <= 4) || (model.key.starts_with("a100") && count == 4) || model.key == "mi300x";
+}
+
+/// `count` like cards of one machine: on two sockets from four cards on, joined by NVLink where the card has it: as a mesh, or
+/// through NVSwitches, as slices of an eight-card machine are.
 inline void add_like_cards(graph& g, int count, gpu_model const& model) {
   sockets const at(g, count >= 4 ? 2 : 1, model);
   auto const cards = add_cards(g, at, count, model, model.nvlinks > 0 ? path_kind::node : path_kind::phb);
   if (model.nvlinks == 0 || count < 2) return;
-  bool const mesh = model.key.starts_with("v100") || (count == 4 && model.key.starts_with("a100"));
-  if (mesh)
-    join_by_mesh(g, cards, model, std::max(1, model.nvlinks / 3));
+  if (is_mesh(model, count))
+    join_by_mesh(g, cards, model, model.key == "mi300x" ? 1 : std::max(1, model.nvlinks / 3));
   else
     join_by_nvswitch(g, cards, model);
 }
 
+/// How many of a card a machine has at most, as `NxCARD` makes it; 1 where the boards of several differ from maker to maker.
+inline int most_like_cards(gpu_model const& model) {
+  if (model.name.starts_with("AMD ")) return model.key == "mi300x" ? 8 : 1;
+  return model.nvlinks > 0 && model.key.starts_with("v100") ? 4 : 1024;
+}
+
+/// Other names of the same machines: boards, and cloud instances.
+struct preset_alias {
+  std::string_view name, means;
+};
+inline constexpr preset_alias preset_aliases[] = {
+    {"hgx-h100", "dgx-h100"},         {"hgx-h200", "dgx-h200"},     {"hgx-b200", "dgx-b200"},     {"hgx-a100", "dgx-a100"},
+    {"dgx1", "dgx1-v100"},            {"dgx2", "dgx2-v100"},        {"p3.16xlarge", "dgx1-v100"}, {"p4d.24xlarge", "dgx-a100-40gb"},
+    {"p4de.24xlarge", "dgx-a100"},    {"p5.48xlarge", "dgx-h100"},  {"p5en.48xlarge", "dgx-h200"}, {"g5.12xlarge", "4xa10g"},
+    {"g5.48xlarge", "8xa10g"},        {"g6.12xlarge", "4xl4"},      {"g6e.12xlarge", "4xl40s"}};
+
 }  // namespace detail
 
-/// A machine by its name: "dgx-h100", "dgx-h200", "dgx-b200", "dgx-a100", "dgx1-v100", or a number of like cards, "8xrtx3060".
+/// What `preset` knows, for help and errors.
+inline std::string preset_names() {
+  std::string text = "dgx-h100, dgx-h200, dgx-b200, dgx-a100, dgx-a100-40gb, dgx1-v100, dgx2-v100, cpu:N, and NxCARD such as 2xh200 "
+                     "or 8xrtx3060 with the cards ";
+  for (auto const& model : gpu_models)
+    text.append(&model == &gpu_models.front() ? "" : ", ").append(model.key);
+  text += " (v100: at most 4, mi300x: 8, other mi: 1); by other names ";
+  for (auto const& alias : detail::preset_aliases) text.append(&alias == detail::preset_aliases ? "" : ", ").append(alias.name);
+  return text;
+}
+
+/// A machine by its name: "dgx-h100", "dgx1-v100", a cloud instance such as "p5.48xlarge", or a number of like cards, "8xrtx3060".
 /// Errors:     errc::not_found with what there is
 inline result<graph> preset(std::string_view name) {
   graph g;
   g.source = "preset:" + std::string(name);
-  if (name == "dgx1-v100") {
-    detail::add_dgx1(g, *find_gpu_model("v100"));
+  auto const asked = name;
+  for (auto const& alias : detail::preset_aliases)
+    if (alias.name == name) name = alias.means;
+  if (name == "dgx1-v100" || name == "dgx2-v100") {
+    if (name == "dgx1-v100")
+      detail::add_dgx1(g, *find_gpu_model("v100"));
+    else
+      detail::add_dgx2(g, *find_gpu_model("v100-32gb"));
     return g;
   }
   if (name.starts_with("dgx-")) {
@@ -139,18 +196,12 @@ inline result<graph> preset(std::string_view name) {
   }
   if (auto const like = detail::counted(name)) {
     auto const* const model = find_gpu_model(like->second);
-    bool const built = model != nullptr && like->first <= 1024 && !(model->key.starts_with("v100") && like->first > 4);
-    if (built) {
+    if (model != nullptr && like->first <= detail::most_like_cards(*model)) {
       detail::add_like_cards(g, like->first, *model);
       return g;
     }
   }
-  return error{
-      errc::not_found,
-      "there is no preset '" + std::string(name) + "'",
-      {},
-      "there are dgx-h100, dgx-h200, dgx-b200, dgx-a100, dgx1-v100, and NxCARD such as 2xh200 or 8xrtx3060 with the cards " +
-          gpu_model_keys() + " (v100: at most 4)"};
+  return error{errc::not_found, "there is no preset '" + std::string(asked) + "'", {}, "there are " + preset_names()};
 }
 
 /// `count` like devices with the same link between every two: "8x80GiB", or with the link's label "8x24GiB@PIX", "4x80GiB@NV4".

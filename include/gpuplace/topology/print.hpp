@@ -45,6 +45,16 @@ inline std::string rounded(double value) {
   return text.data();
 }
 
+/// Who holds memory of which device, a line each.
+inline std::string owner_lines(device_group const& group) {
+  std::vector<std::vector<std::string>> rows;
+  for (auto const& d : group)
+    for (auto const& owner : d.owners)
+      rows.push_back({"in use: " + to_string(d.id), "pid " + std::to_string(owner.pid), owner.name.empty() ? "?" : owner.name,
+                      owner.used.count() > 0 ? to_string(owner.used) : ""});
+  return lined_up(rows, {false, false, false, true});
+}
+
 /// What each kind of path that occurs gives: bandwidth and latency, nearest first.
 inline std::string legend(device_group const& group) {
   std::vector<path> kinds;
@@ -85,6 +95,7 @@ inline std::string to_table(device_group const& group) {
     if (!d.note.empty() && std::ranges::find(notes, d.note) == notes.end()) notes.push_back(d.note);
   }
   auto text = detail::lined_up(rows, {false, false, true, true, true, true, true, true});
+  text += detail::owner_lines(group);
   for (auto const& note : notes) text += "note: " + note + '\n';
   if (group.size() < 2 || group.size() > most_printed_pairs_of) return text;
 

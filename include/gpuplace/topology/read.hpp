@@ -7,6 +7,7 @@
 #include <fstream>
 #include <gpuplace/topology/json.hpp>
 #include <gpuplace/topology/live.hpp>
+#include <gpuplace/topology/nccl_xml.hpp>
 #include <gpuplace/topology/presets.hpp>
 #include <gpuplace/topology/smi_matrix.hpp>
 #include <iterator>
@@ -17,12 +18,12 @@ namespace gpuplace::topology {
 
 /// What `read` understands, one line each, for help and errors.
 inline constexpr std::string_view source_forms =
-    "live                 this machine's CPU cores; for GPUs save `nvidia-smi topo -m` to a file and name that\n"
+    "live                 this machine: its NVIDIA GPUs, or where there are none its CPU cores\n"
     "  cpu:N                this machine's cores in N slots\n"
     "  preset:NAME          dgx-h100, dgx1-v100, 2xh200, 8xrtx3060, …\n"
     "  uniform:8x80GiB      like devices linked alike; uniform:8x24GiB@PIX names the link\n"
-    "  FILE                 what `nvidia-smi topo -m` printed, or JSON from `gpuplace topo --format json`\n"
-    "  FILE@h200            the same, and the card that such a matrix does not name";
+    "  FILE                 what `nvidia-smi topo -m` printed, JSON from `gpuplace topo --format json`, or NCCL's XML\n"
+    "  FILE@h200            the same, and the card that the file does not name";
 
 /// Reads a topology from text in a known format, recognised by its content.
 /// Errors:     errc::malformed; says so when the text is in no known format
@@ -34,9 +35,12 @@ inline result<graph> read_text(std::string_view text, read_options const& option
                    "leave out the @"};
     return from_json_text(text.substr(start), options.name);
   }
+  if (is_nccl_xml(text)) return read_nccl_xml(text, options);
   if (is_smi_matrix(text)) return read_smi_matrix(text, options);
   return error{errc::malformed, start == text.npos ? "the file is empty" : "the file is in no format that gpuplace knows",
-               options.name, "give what `nvidia-smi topo -m` printed, or JSON from `gpuplace topo --format json`"};
+               options.name,
+               "give what `nvidia-smi topo -m` printed, JSON from `gpuplace topo --format json`, or what NCCL wrote to "
+               "NCCL_TOPO_DUMP_FILE"};
 }
 
 /// Reads a topology file.
@@ -71,6 +75,7 @@ inline result<graph> read_cpu(std::string_view count) {
 inline result<graph> read(std::string_view source) {
   if (source == "live") return this_machine();
   if (source.starts_with("cpu:")) return detail::read_cpu(source.substr(4));
+  if (source.starts_with("preset:cpu:")) return detail::read_cpu(source.substr(11));
   if (source.starts_with("preset:")) return preset(source.substr(7));
   if (source.starts_with("uniform:")) return uniform(source.substr(8));
   std::error_code ignored;

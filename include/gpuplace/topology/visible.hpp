@@ -3,6 +3,7 @@
 /// Which CUDA devices a program would see, and under which numbers: CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER.
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -64,18 +65,58 @@ inline std::string uuid_digits(std::string_view text) {
   return digits;
 }
 
-/// The one device whose UUID begins as `entry` does; none when no device's does, or several.
-inline std::optional<std::size_t> by_uuid(std::string_view entry, std::string_view prefix, std::span<device const* const> devices) {
+/// One card as CUDA counts it: a whole device, or all the MIG slices of a card.
+struct cuda_card {
+  std::string uuid;
+  std::vector<std::size_t> members;  ///< places in the graph's devices
+  bool sliced = false;
+};
+
+/// The cards that `places` in `devices` make up; slices of one card need not stand together.
+inline std::vector<cuda_card> cards_of(std::vector<device> const& devices, std::span<std::size_t const> places) {
+  std::vector<cuda_card> cards;
+  for (auto const i : places) {
+    auto const& d = devices[i];
+    bool const sliced = d.mig.has_value() || d.uuid.starts_with("MIG-");
+    auto const& uuid = d.mig ? d.mig->gpu : d.uuid;
+    auto const at = std::ranges::find_if(cards, [&](cuda_card const& c) { return sliced && c.sliced && c.uuid == uuid && !uuid.empty(); });
+    if (at != cards.end())
+      at->members.push_back(i);
+    else
+      cards.push_back({uuid, {i}, sliced});
+  }
+  return cards;
+}
+
+/// The only one of `uuids` that begins as `entry` does after `prefix`; none when no other does, or several do.
+inline std::optional<std::size_t> by_uuid(std::string_view entry, std::string_view prefix, std::span<std::string const> uuids) {
   if (!entry.starts_with(prefix)) return std::nullopt;
   auto const wanted = uuid_digits(entry.substr(prefix.size()));
   std::optional<std::size_t> found;
-  for (std::size_t i = 0; i < devices.size(); ++i) {
-    if (!devices[i]->uuid.starts_with(prefix)) continue;
-    if (!uuid_digits(std::string_view(devices[i]->uuid).substr(prefix.size())).starts_with(wanted)) continue;
+  for (std::size_t i = 0; i < uuids.size(); ++i) {
+    if (!uuids[i].starts_with(prefix)) continue;
+    if (!uuid_digits(std::string_view(uuids[i]).substr(prefix.size())).starts_with(wanted)) continue;
     if (found) return std::nullopt;
     found = i;
   }
   return found;
+}
+
+/// "MIG-GPU-…/1/0", the older form: the slice of that card, GPU instance and compute instance.
+inline std::optional<std::size_t> by_instance(std::string_view entry, std::span<device const* const> slices) {
+  auto const first = entry.find('/'), second = entry.find('/', std::min(first, entry.size() - 1) + 1);
+  if (first == entry.npos || second == entry.npos) return std::nullopt;
+  auto const number = [](std::string_view text) {
+    int value = -1;
+    auto const [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return failed == std::errc{} && end == text.data() + text.size() ? value : -1;
+  };
+  int const gpu = number(entry.substr(first + 1, second - first - 1)), compute = number(entry.substr(second + 1));
+  for (std::size_t i = 0; i < slices.size() && gpu >= 0 && compute >= 0; ++i) {
+    auto const& mig = slices[i]->mig;
+    if (mig && mig->gpu_instance == gpu && mig->compute_instance == compute && "MIG-" + mig->gpu == entry.substr(0, first)) return i;
+  }
+  return std::nullopt;
 }
 
 inline std::vector<std::string_view> comma_separated(std::string_view text) {
@@ -88,44 +129,63 @@ inline std::vector<std::string_view> comma_separated(std::string_view text) {
   }
 }
 
-/// Positions in `devices`, in the order in which CUDA numbers them.
-inline result<std::vector<std::size_t>> cuda_selection(std::string_view list, std::span<device const* const> devices) {
+/// The places that `list` chooses, in the order in which CUDA numbers them; `cards` are in CUDA's order.
+inline result<std::vector<std::size_t>> cuda_selection(std::string_view list, std::span<cuda_card const> cards,
+                                                       std::vector<device> const& devices) {
   auto const entries = comma_separated(list);
-  bool const by_mig = entries[0].starts_with("MIG-");
-  bool const by_gpu = entries[0].starts_with("GPU-");
-  bool const any_uuid = std::ranges::any_of(devices, [](device const* d) { return !d->uuid.empty(); });
-  if (by_mig && std::ranges::none_of(devices, [](device const* d) { return d->uuid.starts_with("MIG-"); }))
+  bool const by_mig = entries[0].starts_with("MIG-"), by_gpu = entries[0].starts_with("GPU-");
+  std::vector<std::string> gpu_uuids, mig_uuids;
+  std::vector<device const*> slices;
+  std::vector<std::size_t> slice_places;
+  for (auto const& card : cards) {
+    gpu_uuids.push_back(card.uuid);
+    for (auto const i : card.members)
+      if (card.sliced) slices.push_back(&devices[i]), mig_uuids.push_back(devices[i].uuid), slice_places.push_back(i);
+  }
+  if (by_mig && slices.empty())
     return error{errc::unsupported, "no MIG slice is described in this topology, '" + std::string(entries[0]) + "' names one",
                  "CUDA_VISIBLE_DEVICES", "name whole GPUs by number or by GPU-… UUID"};
-  if (by_gpu && !any_uuid && !devices.empty())
+  if (by_gpu && !cards.empty() && std::ranges::all_of(gpu_uuids, [](std::string const& uuid) { return uuid.empty(); }))
     return error{errc::unsupported, "this topology has no UUIDs, '" + std::string(entries[0]) + "' cannot be found",
                  "CUDA_VISIBLE_DEVICES", "name the devices by number"};
   std::vector<std::size_t> chosen;
   for (auto const entry : entries) {
-    auto position = by_mig || by_gpu ? by_uuid(entry, by_mig ? "MIG-" : "GPU-", devices) : leading_ordinal(entry);
-    if (!position || *position >= devices.size()) break;
-    if (std::ranges::find(chosen, *position) != chosen.end())
+    std::optional<std::size_t> place;
+    if (by_mig) {
+      auto const at = entry.find('/') != entry.npos ? by_instance(entry, slices) : by_uuid(entry, "MIG-", mig_uuids);
+      if (at) place = slice_places[*at];
+    } else {
+      auto const at = by_gpu ? by_uuid(entry, "GPU-", gpu_uuids) : leading_ordinal(entry);
+      if (at && *at < cards.size()) place = cards[*at].members.front();
+    }
+    if (!place) break;
+    if (std::ranges::find(chosen, *place) != chosen.end())
       return error{errc::invalid_argument, "device '" + std::string(entry) + "' is named twice, CUDA would refuse to start",
                    "CUDA_VISIBLE_DEVICES=" + std::string(list), "name each device once"};
-    chosen.push_back(*position);
+    chosen.push_back(*place);
   }
   return chosen;
 }
 
-/// Puts the devices of one host in the order that CUDA gives them.
-inline result<std::vector<std::size_t>> cuda_order(std::optional<std::string> const& order, bool nvml_order,
-                                                   std::span<device const* const> devices) {
+/// Puts the cards of one host in the order that CUDA gives them.
+inline result<void> cuda_order(std::optional<std::string> const& order, bool nvml_order, std::vector<cuda_card>& cards,
+                               std::vector<device> const& devices) {
   if (order && *order != "PCI_BUS_ID" && *order != "FASTEST_FIRST")
     return error{errc::invalid_argument, "'" + *order + "' is not an order, CUDA would refuse to start", "CUDA_DEVICE_ORDER",
                  "write FASTEST_FIRST or PCI_BUS_ID, or unset it"};
-  std::vector<std::size_t> positions(devices.size());
-  std::iota(positions.begin(), positions.end(), std::size_t{0});
-  if (!nvml_order) return positions;
+  if (!nvml_order) return {};
+  auto const first = [&](cuda_card const& card) -> device const& { return devices[card.members.front()]; };
   if (order == "PCI_BUS_ID")
-    std::ranges::stable_sort(positions, {}, [&](std::size_t i) -> std::string const& { return devices[i]->pci; });
+    std::ranges::stable_sort(cards, {}, [&](cuda_card const& c) -> std::string const& { return first(c).pci; });
   else
-    std::ranges::stable_sort(positions, std::greater<>{}, [&](std::size_t i) { return devices[i]->peak_fp32; });
-  return positions;
+    std::ranges::stable_sort(cards, std::greater<>{}, [&](cuda_card const& c) { return first(c).peak_fp32; });
+  return {};
+}
+
+/// What is left of `chosen` where a MIG slice is among them: the first slice alone.
+inline void keep_one_slice(std::vector<std::size_t>& chosen, std::vector<device> const& devices) {
+  auto const slice = std::ranges::find_if(chosen, [&](std::size_t i) { return devices[i].mig || devices[i].uuid.starts_with("MIG-"); });
+  if (slice != chosen.end()) chosen = {*slice};
 }
 
 }  // namespace detail
@@ -136,12 +196,15 @@ inline result<std::vector<std::size_t>> cuda_order(std::optional<std::string> co
 /// only one device has; the first entry decides which of the two the list is made of. The first entry that names no device hides
 /// itself and all that follow (so "-1" and "none" hide all). A device named twice before that makes CUDA fail to start, which is
 /// an error here. With several hosts the list holds on each of them.
+/// A card in MIG mode stands for its first slice, and CUDA shows one slice to a program and then nothing else: a slice is named by
+/// the beginning of its UUID, "MIG-…", or in the older form "MIG-GPU-…/1/0" (GPU instance, compute instance). What that hides of a
+/// live machine is said in `graph::notes`.
 /// CUDA_DEVICE_ORDER counts where the graph is in NVML's order; a topology file's order is the order.
 /// FASTEST_FIRST, the default, compares fp32 peaks, an approximation of CUDA's own guess.
 /// Errors:     errc::invalid_argument (a device named twice, an unknown order), errc::unsupported (MIG, UUIDs the graph lacks)
 /// Complexity: O(V + E + devices × entries)
 /// Source:     CUDA C++ Programming Guide, "CUDA Environment Variables"; what the guide leaves open (duplicates, blanks, signs,
-///             trailing text, mixed lists, 32-bit wrap) was tried on two H100s
+///             trailing text, mixed lists, 32-bit wrap) was tried on two H100s; MIG: NVIDIA MIG user guide, device enumeration
 inline result<graph> visible_graph(graph const& g, environment const& env) {
   std::map<std::string, std::vector<std::size_t>, std::less<>> hosts;  // the CUDA devices of each
   auto const& devices = g.devices();
@@ -151,21 +214,20 @@ inline result<graph> visible_graph(graph const& g, environment const& env) {
 
   std::map<std::string, std::vector<std::size_t>, std::less<>> seen;
   for (auto const& [host, members] : hosts) {
-    std::vector<device const*> listed;
-    for (auto const i : members) listed.push_back(&devices[i]);
-    GPUPLACE_TRY(auto const ordered, detail::cuda_order(env.cuda_device_order, g.nvml_order, listed));
-    std::vector<device const*> numbered;
-    for (auto const i : ordered) numbered.push_back(listed[i]);
-    std::vector<std::size_t> chosen(numbered.size());
-    std::iota(chosen.begin(), chosen.end(), std::size_t{0});
+    auto cards = detail::cards_of(devices, members);
+    GPUPLACE_CHECK(detail::cuda_order(env.cuda_device_order, g.nvml_order, cards, devices));
+    auto& chosen = seen[host];
     if (env.cuda_visible_devices) {
-      GPUPLACE_TRY(chosen, detail::cuda_selection(*env.cuda_visible_devices, numbered));
+      GPUPLACE_TRY(chosen, detail::cuda_selection(*env.cuda_visible_devices, cards, devices));
+    } else {
+      for (auto const& card : cards) chosen.push_back(card.members.front());
     }
-    for (auto const i : chosen) seen[host].push_back(members[ordered[i]]);
+    detail::keep_one_slice(chosen, devices);
   }
 
   graph made;
   made.source = g.source;
+  made.notes = g.notes;
   constexpr auto hidden = std::numeric_limits<std::size_t>::max();
   std::vector<std::size_t> moved(num_vertices(g), hidden);
   auto const keep = [&](std::size_t i, std::optional<int> index) {
@@ -181,6 +243,10 @@ inline result<graph> visible_graph(graph const& g, environment const& env) {
     } else if (auto const at = seen.find(devices[i].id.host); at != seen.end()) {
       int index = 0;
       for (auto const member : at->second) keep(member, index++);
+      auto const slices = std::ranges::count_if(devices, [](device const& d) { return d.mig.has_value(); });
+      if (slices > 1 && !env.cuda_visible_devices && at->second.size() == 1)
+        made.notes.push_back("CUDA shows one MIG slice to a program, and nothing else; of " + std::to_string(slices) +
+                             " slices this is the first, CUDA_VISIBLE_DEVICES=MIG-… names another");
       seen.erase(at);
     }
   }

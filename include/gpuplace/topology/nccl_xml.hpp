@@ -1,0 +1,363 @@
+#pragma once
+/// @file
+/// Reads the topology files of NCCL and RCCL: NCCL_TOPO_FILE, NCCL_TOPO_DUMP_FILE.
+
+#include <algorithm>
+#include <charconv>
+#include <gpuplace/core/quantity_text.hpp>
+#include <gpuplace/core/result.hpp>
+#include <gpuplace/topology/graph.hpp>
+#include <gpuplace/topology/link_rates.hpp>
+#include <gpuplace/topology/read_options.hpp>
+#include <gpuplace/topology/xml.hpp>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gpuplace::topology {
+
+namespace detail {
+
+/// What a PCI class code means to a topology.
+enum class pci_role { bridge, gpu, nic, nvswitch, cpu, other };
+
+/// Source:     PCI Code and ID Assignment: 0x0604 PCI-to-PCI bridge, 0x03 display, 0x12 accelerator, 0x02 network; NCCL adds
+///             0x068000 for an NVSwitch and 0x068001 for a CPU with NVLinks
+constexpr pci_role role_of(std::string_view pci_class) {
+  if (pci_class.starts_with("0x0604") || pci_class.starts_with("0x0801")) return pci_role::bridge;
+  if (pci_class.starts_with("0x03") || pci_class.starts_with("0x12")) return pci_role::gpu;
+  if (pci_class.starts_with("0x02")) return pci_role::nic;
+  if (pci_class.starts_with("0x068001")) return pci_role::cpu;
+  if (pci_class.starts_with("0x0680")) return pci_role::nvswitch;
+  return pci_role::other;
+}
+
+/// GB/s in one direction of a PCIe slot: "16.0 GT/s PCIe", "8 GT/s"; empty counts as generation 3, no width as x16.
+/// Source:     NCCL's graph/topo.cc: 1.5, 3, 6, 12, 24, 48 Gb/s a lane from 2.5 to 64 GT/s; width times that, over 8
+inline gigabytes_per_second slot_rate(std::string_view speed, int width) {
+  double transfers = 8;
+  std::from_chars(speed.data(), speed.data() + speed.size(), transfers);
+  double lane = 1.5;
+  for (double step = 2.5; step < 64 && transfers > step * 1.5; step *= 2) lane *= 2;
+  return gigabytes_per_second{(width <= 0 ? 16 : std::min(width, 32)) * lane / 8};
+}
+
+/// GB/s between this CPU's socket and the next.
+/// Source:     NCCL's graph/topo.h and topo.cc (QPI and UPI by family and model, Infinity Fabric, POWER9, Arm)
+inline double socket_rate_of(std::string_view arch, std::string_view vendor, int family, int model) {
+  if (arch == "ppc64") return 32;
+  if (arch == "arm64" || arch == "aarch64") return 6;
+  if (vendor == "AuthenticAMD") return 16;
+  if (vendor != "GenuineIntel" || family != 6) return 6;
+  return model >= 0xcf ? 40 : model >= 0x8f ? 22 : model >= 0x55 ? 10 : 6;
+}
+
+/// The card behind a PCI device id, or the first of those of AMD's architecture; null when neither is known.
+/// Source:     the PCI ID database for device ids
+inline gpu_model const* card_of(std::string_view vendor, std::string_view id, std::string_view gcn) {
+  constexpr std::pair<std::string_view, std::string_view> nvidia[] = {
+      {"0x2901", "b200"},      {"0x2335", "h200"},      {"0x2330", "h100"},      {"0x2331", "h100-pcie"}, {"0x2321", "h100-nvl"},
+      {"0x2329", "h20"},       {"0x2342", "gh200"},     {"0x20b2", "a100"},      {"0x20b0", "a100-40gb"}, {"0x20b5", "a100-pcie"},
+      {"0x20b7", "a30"},       {"0x2235", "a40"},       {"0x2230", "a6000"},     {"0x2236", "a10"},       {"0x2237", "a10g"},
+      {"0x26b9", "l40s"},      {"0x26b5", "l40"},       {"0x27b8", "l4"},        {"0x1eb8", "t4"},        {"0x1db1", "v100"},
+      {"0x1db5", "v100-32gb"}, {"0x1db4", "v100-pcie"}, {"0x2684", "rtx4090"},   {"0x2204", "rtx3090"}};
+  if (vendor == "0x10de")
+    for (auto const& [known, key] : nvidia)
+      if (known == id) return find_gpu_model(key);
+  if (!gcn.empty()) {
+    auto const name = gcn.starts_with("gfx") ? gcn.substr(3) : gcn;
+    return find_gpu_model(name.starts_with("94") ? "mi300x" : name == "90a" || name == "910" ? "mi250x" : name == "908" ? "mi100" : "mi50");
+  }
+  return nullptr;
+}
+
+/// The smallest card of a compute capability; null when nothing is known.
+inline gpu_model const* smallest_card(int sm) {
+  return sm >= 100  ? find_gpu_model("b200")
+         : sm >= 90 ? find_gpu_model("h100")
+         : sm == 80 ? find_gpu_model("a100-40gb")
+         : sm == 70 ? find_gpu_model("v100")
+                    : nullptr;
+}
+
+/// One GPU as the file has it; it becomes a device when all are known.
+struct nccl_gpu {
+  xml_element at;
+  std::string pci;
+  graph::vertex_descriptor parent, cpu;
+  link up;
+  int numa = -1;
+  int dev = -1;  ///< its number as NCCL writes it; absent in files that vendors ship
+  gpu_model const* card = nullptr;
+  bool guessed = false;
+};
+
+/// Where the walk through the tree stands.
+struct nccl_place {
+  graph::vertex_descriptor parent, cpu;
+  microseconds climbed{};  ///< half the latency of a way that turns around at `parent`
+  bool below_bridge = false;
+  int numa = -1;
+};
+
+class nccl_reader {
+ public:
+  nccl_reader(xml_text const& text, read_options const& options) : text_(text), options_(options) { made_.source = options.name; }
+
+  result<graph> read() {
+    auto const root = text_.root();
+    if (root.name() != "system")
+      return text_.fail(root, "<" + std::string(root.name()) + "> is not the <system> that NCCL's topology files begin with",
+                        "write one with NCCL_TOPO_DUMP_FILE=machine.xml");
+    std::string hash;
+    for (auto const& child : root.children()) {
+      if (child.name() != "cpu") continue;
+      auto const own = std::string(child.attribute("host_hash").value_or(""));
+      if (!cpus_.empty() && own != hash)
+        return error{errc::unsupported, "the file describes several hosts", text_.where(child), "give one file for each host"};
+      hash = own;
+      GPUPLACE_CHECK(read_cpu(child));
+    }
+    if (gpus_.empty()) return text_.fail(root, "the file names no GPU", "write one on a machine that has some: NCCL_TOPO_DUMP_FILE=machine.xml");
+    join_sockets();
+    GPUPLACE_CHECK(add_gpus());
+    GPUPLACE_CHECK(add_bundles());
+    return std::move(made_);
+  }
+
+ private:
+  template <class T>
+  result<T> number(xml_element const& e, char const* key, T fallback) const {
+    auto const text = e.attribute(key);
+    if (!text || text->empty()) return fallback;
+    T value{};
+    auto const [end, failed] = std::from_chars(text->data(), text->data() + text->size(), value);
+    if (failed != std::errc{} || end != text->data() + text->size())
+      return text_.fail(e, "<" + std::string(e.name()) + "> has " + key + "=\"" + std::string(*text) + "\", a number is expected");
+    return value;
+  }
+
+  result<std::string> required(xml_element const& e, char const* key) const {
+    auto const text = e.attribute(key);
+    if (!text || text->empty()) return text_.fail(e, "<" + std::string(e.name()) + "> has no " + key, "write the file again");
+    return gpuplace::detail::lowered(*text);
+  }
+
+  result<void> read_cpu(xml_element const& e) {
+    GPUPLACE_TRY(auto const numa, number(e, "numaid", -1));
+    GPUPLACE_TRY(auto const family, number(e, "familyid", 0));
+    GPUPLACE_TRY(auto const model, number(e, "modelid", 0));
+    auto const v = made_.add(vertex_kind::numa_node, numa < 0 ? "CPU" : "numa " + std::to_string(numa), {}, std::max(numa, -1));
+    cpus_.push_back(v);
+    socket_rates_.push_back(socket_rate_of(e.attribute("arch").value_or(""), e.attribute("vendor").value_or(""), family, model));
+    return read_children(e, {v, v, default_link(path_kind::phb, unknown_gpu).latency / 2, false, std::max(numa, -1)});
+  }
+
+  result<void> read_children(xml_element const& e, nccl_place const& place) {
+    for (auto const& child : e.children()) {
+      if (child.name() == "pci") {
+        GPUPLACE_CHECK(read_pci(child, place));
+      } else if (child.name() == "nic") {
+        add_nic(child, place, default_link(path_kind::phb, unknown_gpu).bandwidth);
+      }
+    }
+    return {};
+  }
+
+  /// The link from something of its own half latency `below` up to `place`.
+  link up_to(nccl_place const& place, gigabytes_per_second rate, microseconds below, bool from_bridge) const {
+    auto const kind = !place.below_bridge ? path_kind::phb : from_bridge ? path_kind::pxb : path_kind::pix;
+    return {kind, 0, rate, place.climbed - below, false};
+  }
+
+  result<void> read_pci(xml_element const& e, nccl_place const& place) {
+    GPUPLACE_TRY(auto const bus, required(e, "busid"));
+    GPUPLACE_TRY(auto const pci_class, required(e, "class"));
+    GPUPLACE_TRY(auto const width, number(e, "link_width", 0));
+    auto const rate = slot_rate(e.attribute("link_speed").value_or(""), width);
+    switch (role_of(pci_class)) {
+      case pci_role::bridge: {
+        bool const nests = std::ranges::any_of(e.children(), [](xml_element const& child) {
+          return role_of(child.attribute("class").value_or("")) == pci_role::bridge;
+        });
+        auto const half = default_link(nests ? path_kind::pxb : path_kind::pix, unknown_gpu).latency / 2;
+        auto const own = std::min(half, place.climbed);
+        auto const v = made_.add(vertex_kind::pcie_switch, "PCIe switch " + bus, {}, place.numa);
+        made_.connect(v, place.parent, up_to(place, rate, own, true));
+        return read_children(e, {v, place.cpu, own, true, place.numa});
+      }
+      case pci_role::gpu:
+        return read_gpu(e, bus, place, up_to(place, rate, {}, false));
+      case pci_role::nic:
+        add_nic(e, place, rate);
+        return {};
+      case pci_role::nvswitch:
+      case pci_role::cpu:
+      case pci_role::other:
+        break;
+    }
+    return {};
+  }
+
+  void add_nic(xml_element const& e, nccl_place const& place, gigabytes_per_second rate) {
+    std::string name(e.attribute("busid").value_or("network card"));
+    std::vector<xml_element> inner = e.children();
+    for (std::size_t i = 0; i < inner.size(); ++i)
+      if (inner[i].name() == "net" && inner[i].attribute("name"))
+        name = *inner[i].attribute("name");
+      else if (inner[i].name() == "nic")
+        for (auto const& net : inner[i].children()) inner.push_back(net);
+    auto const v = made_.add(vertex_kind::nic, "NIC " + name, {}, place.numa);
+    made_.connect(v, place.parent, up_to(place, rate, {}, false));
+  }
+
+  result<void> read_gpu(xml_element const& e, std::string const& bus, nccl_place const& place, link up) {
+    nccl_gpu gpu{.at = e, .pci = bus, .parent = place.parent, .cpu = place.cpu, .up = up, .numa = place.numa};
+    int sm = 0;
+    std::string gcn;
+    for (auto const& child : e.children()) {
+      if (child.name() != "gpu") continue;
+      gpu.at = child;
+      described_ = true;
+      GPUPLACE_TRY(gpu.dev, number(child, "dev", -1));
+      GPUPLACE_TRY(sm, number(child, "sm", 0));
+      gcn = child.attribute("gcn").value_or("");
+    }
+    auto const vendor = gpuplace::detail::lowered(e.attribute("vendor").value_or(""));
+    gpu.card = options_.model != nullptr
+                   ? options_.model
+                   : card_of(vendor, gpuplace::detail::lowered(e.attribute("device").value_or("")), gcn);
+    if (gpu.card == nullptr) {
+      gpu.guessed = true;
+      gpu.card = smallest_card(sm) != nullptr ? smallest_card(sm) : &unknown_gpu;
+    }
+    for (auto const& other : gpus_)
+      if (other.pci == bus) return text_.fail(e, "the GPU " + bus + " is there twice, first at " + text_.where(other.at));
+    gpus_.push_back(std::move(gpu));
+    return {};
+  }
+
+  void join_sockets() {
+    if (cpus_.size() < 2) return;
+    auto const host = made_.add(vertex_kind::host, "host");
+    auto const latency = (default_link(path_kind::sys, unknown_gpu).latency - default_link(path_kind::phb, unknown_gpu).latency) / 2;
+    for (std::size_t i = 0; i < cpus_.size(); ++i)
+      made_.connect(cpus_[i], host, {path_kind::sys, 0, gigabytes_per_second{socket_rates_[i]}, latency, false});
+  }
+
+  /// GPUs become devices in the order of their numbers, or of the file where it has none.
+  result<void> add_gpus() {
+    std::ranges::stable_sort(gpus_, {}, &nccl_gpu::dev);
+    for (std::size_t i = 0; i < gpus_.size(); ++i) {
+      auto const& gpu = gpus_[i];
+      if (i > 0 && gpu.dev >= 0 && gpu.dev == gpus_[i - 1].dev)
+        return text_.fail(gpu.at, "the number dev=" + std::to_string(gpu.dev) + " is there twice, first at " + text_.where(gpus_[i - 1].at));
+      auto d = make_gpu(*gpu.card, static_cast<int>(i), gpu.numa);
+      d.pci = gpu.pci;
+      if (gpu.dev >= 0) d.physical_index = gpu.dev;
+      if (gpu.guessed) d.note = "card guessed, the file does not name it; say which: FILE@h200";
+      made_.connect(made_.add(std::move(d)), gpu.parent, gpu.up);
+    }
+    return {};
+  }
+
+  /// NVLinks and xGMI links: each is listed at both of its ends.
+  result<void> add_bundles() {
+    if (!described_) return assume_bundles();
+    std::map<std::pair<std::size_t, std::size_t>, std::vector<int>> pairs;
+    for (std::size_t i = 0; i < gpus_.size(); ++i) {
+      int to_switch = 0, to_cpu = 0, elsewhere = 0;
+      for (auto const& child : gpus_[i].at.children()) {
+        if (child.name() == "c2c") {
+          GPUPLACE_CHECK(add_c2c(child, i));
+          continue;
+        }
+        if (child.name() != "nvlink" && child.name() != "xgmi") continue;
+        GPUPLACE_TRY(auto const target, required(child, "target"));
+        GPUPLACE_TRY(auto const count, number(child, "count", 1));
+        if (count < 1 || count > 1000) return text_.fail(child, "count=\"" + std::to_string(count) + "\" is no number of links");
+        auto const other = std::ranges::find(gpus_, target, &nccl_gpu::pci);
+        auto const role = role_of(child.attribute("tclass").value_or(""));
+        if (other != gpus_.end()) {
+          auto const j = static_cast<std::size_t>(other - gpus_.begin());
+          if (i == j) return text_.fail(child, "a link from the GPU to itself");
+          pairs[std::minmax(i, j)].push_back(count);
+        } else {
+          (role == pci_role::nvswitch ? to_switch : role == pci_role::cpu ? to_cpu : elsewhere) += count;
+        }
+      }
+      auto const v = made_.device_vertices()[i];
+      if (to_switch > 0) made_.connect(v, nvswitch(), part_of(bundle(i, std::min(to_switch, 1000)), 2));
+      if (to_cpu > 0) made_.connect(v, gpus_[i].cpu, part_of(bundle(i, std::min(to_cpu, 1000)), 2));
+      if (elsewhere > 0) made_.notes.push_back(gpus_[i].pci + " has links to GPUs that the file does not list");
+    }
+    for (auto const& [ends, counts] : pairs)
+      made_.connect(made_.device_vertices()[ends.first], made_.device_vertices()[ends.second],
+                    bundle(ends.first, *std::ranges::min_element(counts)));
+    return {};
+  }
+
+  /// Files that vendors ship name slots alone; NCCL adds the NVLinks that it finds on the machine. A card that is sold on boards
+  /// with NVSwitches stands on one.
+  result<void> assume_bundles() {
+    auto const& card = *gpus_.front().card;
+    if (card.nvlinks < 12 || gpus_.size() < 2) return {};
+    for (auto const v : made_.device_vertices()) made_.connect(v, nvswitch(), part_of(default_link(path_kind::nvlink, card, card.nvlinks), 2));
+    made_.notes.push_back("the file lists no NVLinks; those of the card's board are assumed");
+    return {};
+  }
+
+  result<void> add_c2c(xml_element const& e, std::size_t i) {
+    GPUPLACE_TRY(auto const count, number(e, "count", 1));
+    GPUPLACE_TRY(auto const rate, number(e, "bw", 0));
+    if (count < 1 || rate < 1 || count > 1000 || rate > 10000000) return text_.fail(e, "<c2c> needs count and bw (MB/s of one link) above zero");
+    link l = part_of(default_link(path_kind::c2c, *gpus_[i].card), 2);
+    l.bandwidth = gigabytes_per_second{static_cast<double>(count) * rate / 1000};
+    made_.connect(made_.device_vertices()[i], gpus_[i].cpu, l);
+    return {};
+  }
+
+  link bundle(std::size_t gpu, int count) const {
+    return default_link(fabric_of(*gpus_[gpu].card), *gpus_[gpu].card, count);
+  }
+
+  graph::vertex_descriptor nvswitch() {
+    if (!switch_) switch_ = made_.add(vertex_kind::nvswitch, "NVSwitch");
+    return *switch_;
+  }
+
+  xml_text const& text_;
+  read_options const& options_;
+  graph made_;
+  std::vector<graph::vertex_descriptor> cpus_;
+  std::vector<double> socket_rates_;
+  std::vector<nccl_gpu> gpus_;
+  std::optional<graph::vertex_descriptor> switch_;
+  bool described_ = false;  ///< some GPU has a <gpu> element
+};
+
+}  // namespace detail
+
+/// True if `text` looks like a topology file of NCCL or RCCL, undamaged or not.
+inline bool is_nccl_xml(std::string_view text) {
+  auto const start = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
+  return start != text.npos && text[start] == '<' && text.find("<system") != text.npos;
+}
+
+/// The machine that a topology file of NCCL, or RCCL with its xGMI links, describes: NUMA nodes, PCIe switches, network cards and
+/// GPUs as they are nested there, with the bandwidth of the slots that the file names.
+/// Cards are known by PCI device id or architecture, else `options.model`, else the smallest card of the compute capability, and
+/// `device::note` says so. A file that lists slots alone, as vendors ship them, gets the NVSwitch of its cards' board, and
+/// `graph::notes` says so.
+/// Errors:     errc::malformed with file and line; errc::unsupported for several hosts in one file
+/// Complexity: O(n log n) in elements, O(g²) in GPUs
+/// Source:     NCCL's graph/xml.cc and topo.cc (elements, attributes, rates); RCCL's graph/topo.h for xGMI
+inline result<graph> read_nccl_xml(std::string_view text, read_options const& options = {}) {
+  GPUPLACE_TRY(auto const parsed, detail::xml_text::parse(text, options.name));
+  return detail::nccl_reader(parsed, options).read();
+}
+
+}  // namespace gpuplace::topology
