@@ -72,6 +72,19 @@ TEST(contiguous_shards, without_a_count_the_index_decides) {
   }
 }
 
+TEST(contiguous_shards, requests_that_come_alone_take_turns) {
+  contiguous_shards router;
+  router.begin(100);
+  std::vector<instance_load> fleet(3);
+  routing_request request;
+  request.alone = true;
+  std::vector<std::size_t> chosen;
+  for (int i = 0; i < 6; ++i) chosen.push_back(router.route(request, fleet_view(fleet)).instance());
+  EXPECT_EQ(chosen, (std::vector<std::size_t>{0, 1, 2, 0, 1, 2}));
+  fleet[1].available = false;
+  for (int i = 0; i < 2; ++i) EXPECT_NE(router.route(request, fleet_view(fleet)).instance(), 1U);
+}
+
 TEST(contiguous_shards, keeps_its_count_when_moved) {
   contiguous_shards first;
   first.begin(4);

@@ -51,7 +51,8 @@ constexpr std::size_t shard_with(std::size_t index, std::size_t count, std::size
 
 /// Gives every instance one consecutive shard of a batch: 100 requests over 4 are 0-24, 25-49, 50-74, 75-99.
 /// For a batch whose requests cost about the same; `least_loaded` evens out requests that do not. Instances that take no
-/// requests are skipped. A request beyond the count that `begin` gave goes to instance index modulo instances.
+/// requests are skipped. A request beyond the count that `begin` gave goes to instance index modulo instances, and
+/// requests that come alone go to the instances in turn.
 /// Threads:    route from any thread; `begin` before the batch it counts
 /// Complexity: O(instances), without allocation
 class contiguous_shards {
@@ -63,6 +64,7 @@ public:
   decision route(routing_request const& request, fleet_view const& fleet) const {
     auto const instances = available_count(fleet);
     if (instances == 0) return decision::none();
+    if (request.alone) return decision::to(nth_available(fleet, alone_.add(1) % instances));
     auto const count = count_.load();
     auto const shard = request.index < count ? shard_with(request.index, count, instances) : request.index % instances;
     return decision::to(nth_available(fleet, shard));
@@ -70,6 +72,7 @@ public:
 
 private:
   detail::movable_atomic count_;
+  mutable detail::movable_atomic alone_;
 };
 static_assert(check_routing_strategy<contiguous_shards>() && has_begin<contiguous_shards>);
 
