@@ -4,6 +4,7 @@
 
 #include <gpuplace/placement/allocation_strategy.hpp>
 #include <gpuplace/plugin/detail/erased.hpp>
+#include <gpuplace/plugin/detail/without_exceptions.hpp>
 
 #include <concepts>
 #include <memory>
@@ -26,7 +27,17 @@ public:
     requires(!std::same_as<S, any_allocation>)
   any_allocation(S strategy) : name(strategy.name), label(name), object_(std::make_unique<model<S>>(std::move(strategy))) {}
 
-  result<std::vector<candidate>> propose(workload const& work, device_group const& view) const { return object_->propose(work, view); }
+  /// What a plugin's strategy throws is an error here. The groups that it proposes are made anew by this program's code,
+  /// so that they may live longer than the plugin.
+  result<std::vector<candidate>> propose(workload const& work, device_group const& view) const {
+    if (!object_.library()) return object_->propose(work, view);
+    auto proposed = detail::without_exceptions("allocation " + label, [&] { return object_->propose(work, view); });
+    if (proposed)
+      for (auto& c : *proposed)
+        for (auto& groups : c.models)
+          for (auto& g : groups) g = g.slice(0, g.size());
+    return proposed;
+  }
 
   /// Keeps `library`, which holds the strategy's code, loaded for as long as this object or a copy of it lives.
   void keep_library(std::shared_ptr<void> library) { object_.keep(std::move(library)); }

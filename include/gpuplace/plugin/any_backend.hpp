@@ -3,6 +3,7 @@
 /// Any execution backend behind one type, and any instance that a backend starts.
 
 #include <gpuplace/plugin/detail/erased.hpp>
+#include <gpuplace/plugin/detail/without_exceptions.hpp>
 #include <gpuplace/runtime/execution_backend.hpp>
 #include <gpuplace/runtime/instance_statistics.hpp>
 
@@ -85,8 +86,10 @@ public:
 
   memory_profile memory() const { return object_->memory(); }
   clock_function time() const { return object_->time(); }
+  /// What a plugin's backend throws is an error here.
   result<any_instance> start(replica_start const& what) const {
-    auto started = object_->start(what);
+    if (!object_.library()) return object_->start(what);
+    auto started = detail::without_exceptions("backend " + label, [&] { return object_->start(what); });
     if (started) started->keep_library(object_.library());
     return started;
   }

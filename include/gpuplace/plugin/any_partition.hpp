@@ -4,6 +4,7 @@
 
 #include <gpuplace/placement/partition_strategy.hpp>
 #include <gpuplace/plugin/detail/erased.hpp>
+#include <gpuplace/plugin/detail/without_exceptions.hpp>
 
 #include <concepts>
 #include <memory>
@@ -28,8 +29,10 @@ public:
   any_partition(S strategy)
       : name(strategy.name), label(name), head(tied_head_of(strategy)), object_(std::make_unique<model<S>>(std::move(strategy))) {}
 
+  /// What a plugin's strategy throws is an error here.
   result<stages> partition(std::span<unit const> units, device_group const& group, demand const& load) const {
-    return object_->partition(units, group, load);
+    if (!object_.library()) return object_->partition(units, group, load);
+    return detail::without_exceptions("partition " + label, [&] { return object_->partition(units, group, load); });
   }
 
   /// Keeps `library`, which holds the strategy's code, loaded for as long as this object or a copy of it lives.

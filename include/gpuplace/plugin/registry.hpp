@@ -2,14 +2,16 @@
 /// @file
 /// Strategies and backends by name.
 
+#include <gpuplace/core/edit_distance.hpp>
 #include <gpuplace/core/result.hpp>
-#include <gpuplace/plugin/detail/edit_distance.hpp>
+#include <gpuplace/plugin/detail/without_exceptions.hpp>
 #include <gpuplace/plugin/spec.hpp>
 
 #include <algorithm>
 #include <concepts>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +41,7 @@ public:
     std::string usage;        ///< `ratio(A:B)`
     std::string description;  ///< one clause without a full stop
     factory make;
+    std::string origin;       ///< the plugin's file; empty for what the program brings itself
   };
 
   /// @param kind  what is made, for messages: "allocation"
@@ -52,11 +55,33 @@ public:
     if (!spelled || spelled->name != name)
       return error{errc::invalid_argument, "'" + detail::printable(name) + "' is no name", kind_ + " registry",
                    "use letters, digits, '_', '-' and '.', a letter first"};
-    if (find(name)) return error{errc::invalid_argument, kind_ + " '" + name + "' is registered already", kind_ + " registry", "choose another name"};
+    if (auto const* taken = find(name))
+      return error{errc::invalid_argument, kind_ + " '" + name + "' is registered already" + (taken->origin.empty() ? "" : " by " + taken->origin),
+                   kind_ + " registry", "choose another name"};
     if (!make) return error{errc::invalid_argument, kind_ + " '" + name + "' has no factory", kind_ + " registry", {}};
     if (library) make = kept_factory{std::move(library), std::move(make)};
-    entries_.push_back({std::move(name), std::move(usage), std::move(description), std::move(make)});
+    entries_.push_back({std::move(name), std::move(usage), std::move(description), std::move(make), {}});
     return {};
+  }
+
+  /// Makes `S` known by its own name: a strategy or backend that needs no arguments.
+  template <class S>
+    requires std::default_initializable<S> && std::constructible_from<Any, S>
+  result<void> add(std::string description) {
+    std::string name(S::name);
+    auto usage = name;
+    return add(std::move(name), std::move(usage), std::move(description), [](spec const& asked) -> result<Any> {
+      GPUPLACE_CHECK(asked.allow(0));
+      return Any(S{});
+    });
+  }
+
+  /// Notes that the entries from `first` on come from the plugin `origin`; `library` keeps their code loaded.
+  void came_from(std::string const& origin, std::shared_ptr<void> const& library, std::size_t first) {
+    for (auto& e : std::span(entries_).subspan(first)) {
+      e.origin = origin;
+      e.make = kept_factory{library, std::move(e.make)};
+    }
   }
 
   /// What `spec_text` asks for; its label is the spec.
@@ -88,22 +113,24 @@ public:
   std::vector<entry> const& entries() && = delete;
   std::string const& kind() const { return kind_; }
 
-  /// One line for each entry: usage and description, in columns.
+  /// One line for each entry: usage and description, in columns, and the plugin that it comes from.
   std::string help() const {
     std::size_t width = 0;
     for (auto const& e : entries_) width = std::max(width, e.usage.size());
     std::string text;
-    for (auto const& e : entries_) text += "  " + e.usage + std::string(width - e.usage.size() + 2, ' ') + e.description + '\n';
+    for (auto const& e : entries_)
+      text += "  " + e.usage + std::string(width - e.usage.size() + 2, ' ') + e.description + (e.origin.empty() ? "" : " (" + e.origin + ')') + '\n';
     return text;
   }
 
 private:
-  /// Members are destroyed from the last to the first: the factory before its code.
+  /// Members are destroyed from the last to the first: the factory before its code. What a library's factory throws is
+  /// turned into an error before the library can go.
   struct kept_factory {
     std::shared_ptr<void> library;
     factory make;
     result<Any> operator()(spec const& asked) const {
-      auto made = make(asked);
+      auto made = detail::without_exceptions(detail::printable(to_string(asked)), [&] { return make(asked); });
       if (made) made->keep_library(library);
       return made;
     }
@@ -111,11 +138,9 @@ private:
 
   error unknown(std::string_view name) const {
     std::string remedy;
-    std::size_t least = name.size() / 3 + 2;
-    std::string_view nearest;
-    for (auto const& e : entries_)
-      if (auto const apart = detail::edit_distance(name, e.name); apart < least) least = apart, nearest = e.name;
-    if (!nearest.empty()) remedy = "did you mean '" + std::string(nearest) + "'? ";
+    std::vector<std::string_view> names;
+    for (auto const& e : entries_) names.push_back(e.name);
+    if (auto const nearest = detail::nearest_name(name, names); !nearest.empty()) remedy = "did you mean '" + std::string(nearest) + "'? ";
     remedy += entries_.empty() ? "none is registered" : "known are:\n" + help();
     if (remedy.back() == '\n') remedy.pop_back();
     return {errc::not_found, "there is no " + kind_ + " '" + std::string(name) + "'", {}, std::move(remedy)};
