@@ -1,6 +1,6 @@
 #pragma once
 /// @file
-/// How far two names are apart, for "did you mean".
+/// How far two names are apart, and the nearest of several, for "did you mean".
 
 #include <algorithm>
 #include <cstddef>
@@ -25,6 +25,17 @@ inline std::size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return row.back();
+}
+
+/// The candidate that `name` is most likely a slip of the keyboard for; empty when none is near. Of several the first.
+/// @param candidates  a range of what converts to std::string_view and lives as long as the answer is looked at
+template <class Range>
+std::string_view nearest_name(std::string_view name, Range const& candidates) {
+  std::size_t least = name.size() / 3 + 2;
+  std::string_view nearest;
+  for (std::string_view const candidate : candidates)
+    if (auto const apart = edit_distance(name, candidate); apart < least) least = apart, nearest = candidate;
+  return nearest;
 }
 
 }  // namespace gpuplace::detail
