@@ -3,10 +3,12 @@
 /// `max_memory` as Hugging Face users write it, applied to a view.
 
 #include <gpuplace/core/quantity_text.hpp>
+#include <gpuplace/plan/python_literal.hpp>
 #include <gpuplace/topology/device_group.hpp>
 
 #include <nlohmann/json.hpp>
 
+#include <charconv>
 #include <map>
 #include <string>
 #include <string_view>
@@ -27,39 +29,49 @@ inline error bad_limits(std::string what) {
           R"(write one limit for each device ("75GiB,75GiB") or a map ({"0": "70GiB", "1": "60GiB"}))"};
 }
 
-inline result<std::pair<std::size_t, bytes>> read_limit(std::string const& key, nlohmann::json const& value) {
-  if (key == "cpu" || key == "disk")
+/// One amount; `where` is the device, for errors.
+inline result<bytes> read_amount(std::string_view text, std::string const& where) {
+  auto amount = parse_bytes(text);
+  if (!amount) return error{amount.error().code, amount.error().what, "max_memory, device " + where, amount.error().remedy};
+  return amount;
+}
+
+inline result<std::pair<std::size_t, bytes>> read_limit(std::string const& key, nlohmann::ordered_json const& value) {
+  if (key == "cpu" || key == "disk" || key == "mps")
     return error{errc::unsupported, "a limit for '" + key + "': weights are not offloaded", "max_memory", "leave the entry out, or plan on cpu: devices"};
+  std::string_view digits = key;
+  if (constexpr std::string_view prefix = "cuda:"; digits.starts_with(prefix)) digits.remove_prefix(prefix.size());
   std::size_t position = 0;
-  auto const [end, failed] = std::from_chars(key.data(), key.data() + key.size(), position);
-  if (failed != std::errc{} || end != key.data() + key.size()) return bad_limits("'" + key + "' is not a device number");
+  auto const [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), position);
+  if (failed != std::errc{} || end != digits.data() + digits.size()) return bad_limits("'" + key + "' is not a device number");
   if (value.is_number_unsigned()) return std::pair{position, bytes{static_cast<std::int64_t>(value.get<std::uint64_t>())}};
   if (!value.is_string()) return bad_limits("the limit of device " + key + " is neither a text nor a number of bytes");
-  GPUPLACE_TRY(auto const amount, parse_bytes(value.get_ref<std::string const&>()));
+  GPUPLACE_TRY(auto const amount, read_amount(value.get_ref<std::string const&>(), key));
   return std::pair{position, amount};
 }
 
 }  // namespace detail
 
-/// Reads "75GiB,75GiB" or {"0": "70GiB", "2": 64000000000}.
-/// Errors:     errc::invalid_argument for anything else; errc::unsupported for `cpu` and `disk`
+/// Reads "75GiB,75GiB", {"0": "70GiB", "cuda:2": 64000000000}, or Python's {0: "70GiB"}.
+/// Errors:     errc::invalid_argument for anything else; errc::malformed for broken JSON;
+///             errc::unsupported for `cpu`, `disk` and `mps`
 inline result<memory_limits> parse_memory_limits(std::string_view text) {
   memory_limits limits;
   auto const body = detail::trimmed(text);
   if (body.empty()) return detail::bad_limits("the list of limits is empty");
   if (body.front() == '{') {
-    auto const map = nlohmann::json::parse(body, nullptr, false);
+    GPUPLACE_TRY(auto const map, parse_json_or_python(body, "max_memory"));
     if (!map.is_object() || map.empty()) return detail::bad_limits("'" + std::string(body) + "' is not a map of limits");
     for (auto const& [key, value] : map.items()) {
       GPUPLACE_TRY(auto const entry, detail::read_limit(key, value));
-      limits.by_position.insert(entry);
+      if (!limits.by_position.insert(entry).second) return detail::bad_limits("device " + std::to_string(entry.first) + " has two limits");
     }
     return limits;
   }
   std::size_t position = 0;
   for (std::size_t from = 0; from <= body.size(); ++position) {
     auto const comma = std::min(body.find(',', from), body.size());
-    GPUPLACE_TRY(auto const amount, parse_bytes(body.substr(from, comma - from)));
+    GPUPLACE_TRY(auto const amount, detail::read_amount(body.substr(from, comma - from), std::to_string(position)));
     limits.by_position.emplace(position, amount);
     from = comma + 1;
   }

@@ -10,8 +10,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,21 +51,50 @@ inline ordered stage_json(stage const& s) {
                     s.extra);
 }
 
-inline ordered replica_json(replica const& r) {
+/// @param copies  further replicas that differ from `r` in nothing but their devices
+inline ordered replica_json(replica const& r, std::span<replica const> copies = {}) {
   auto stages = ordered::array();
   for (auto const& s : r.stages) stages.push_back(stage_json(s));
-  return with_extra({{"group", text_or_null(r.group)},
-                     {"rank", r.rank},
-                     {"adapters", r.adapters},
-                     {"endpoint", text_or_null(r.endpoint)},
-                     {"micro_batches", r.micro_batches},
-                     {"stages", std::move(stages)}},
-                    r.extra);
+  ordered object{{"group", text_or_null(r.group)},
+                 {"rank", r.rank},
+                 {"adapters", r.adapters},
+                 {"endpoint", text_or_null(r.endpoint)},
+                 {"micro_batches", r.micro_batches},
+                 {"stages", std::move(stages)}};
+  for (auto const& copy : copies) {
+    auto devices = ordered::array();
+    for (auto const& s : copy.stages) devices.push_back(to_string(s.device));
+    object["copies"].push_back(std::move(devices));
+  }
+  return with_extra(std::move(object), r.extra);
+}
+
+/// Up to this many replicas of a model have an entry each.
+inline constexpr std::size_t most_single_replicas = 256;
+
+inline bool equal_but_for_device(stage const& a, stage const& b) {
+  return a.units == b.units && a.weight_bytes == b.weight_bytes && a.kv_bytes == b.kv_bytes && a.kv_pool_bytes == b.kv_pool_bytes &&
+         a.workspace_bytes == b.workspace_bytes && a.tensor_parallel == b.tensor_parallel && a.extra == b.extra;
+}
+
+inline bool equal_but_for_devices(replica const& a, replica const& b) {
+  return a.group == b.group && a.rank == b.rank && a.adapters == b.adapters && a.endpoint == b.endpoint && a.micro_batches == b.micro_batches &&
+         a.extra == b.extra && std::equal(a.stages.begin(), a.stages.end(), b.stages.begin(), b.stages.end(), equal_but_for_device);
+}
+
+inline ordered replicas_json(std::span<replica const> replicas) {
+  auto list = ordered::array();
+  bool const many = replicas.size() > most_single_replicas;
+  for (std::size_t i = 0; i < replicas.size();) {
+    auto next = i + 1;
+    while (many && next < replicas.size() && equal_but_for_devices(replicas[i], replicas[next])) ++next;
+    list.push_back(replica_json(replicas[i], replicas.subspan(i + 1, next - i - 1)));
+    i = next;
+  }
+  return list;
 }
 
 inline ordered model_json(model_plan const& m) {
-  auto replicas = ordered::array();
-  for (auto const& r : m.replicas) replicas.push_back(replica_json(r));
   return with_extra({{"name", m.name},
                      {"role", m.role},
                      {"source", text_or_null(m.source)},
@@ -74,7 +106,7 @@ inline ordered model_json(model_plan const& m) {
                      {"coupling", to_string(m.how)},
                      {"tied_embeddings", m.tied_embeddings},
                      {"tied_head", m.head == tied_head::shared ? "shared" : "copied"},
-                     {"replicas", std::move(replicas)}},
+                     {"replicas", replicas_json(m.replicas)}},
                     m.extra);
 }
 
@@ -103,7 +135,8 @@ inline ordered predicted_json(plan const& p) {
 
 }  // namespace detail
 
-/// The plan as JSON with its keys in the documented order, known ones first. Every replica has its own entry.
+/// The plan as JSON with its keys in the documented order, known ones first. Of up to 256 replicas each has its own entry; of
+/// more, neighbours that differ only in their devices share one, whose `copies` lists the devices of the others.
 inline nlohmann::ordered_json to_json(plan const& p) {
   auto models = detail::ordered::array();
   for (auto const& m : p.models) models.push_back(detail::model_json(m));

@@ -21,15 +21,16 @@ namespace gpuplace::detail {
 inline constexpr int deepest_json = 64;
 
 /// What a well-formed text may still have wrong: a key that an object has twice, or nesting without end.
+template <class Json>
 class json_guard {
 public:
-  bool operator()(int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
-    using seen = nlohmann::json::parse_event_t;
+  bool operator()(int depth, typename Json::parse_event_t event, Json& parsed) {
+    using seen = typename Json::parse_event_t;
     if (depth > deepest_json) too_deep_ = true;
     if (event == seen::object_start) keys_.emplace_back();
     if (event == seen::object_end && !keys_.empty()) keys_.pop_back();
-    if (event == seen::key && !twice_ && !keys_.empty() && !keys_.back().insert(parsed.get<std::string>()).second)
-      twice_ = parsed.get<std::string>();
+    if (event == seen::key && !twice_ && !keys_.empty() && !keys_.back().insert(parsed.template get<std::string>()).second)
+      twice_ = parsed.template get<std::string>();
     return !too_deep_;
   }
   bool too_deep() const { return too_deep_; }
@@ -43,14 +44,14 @@ private:
 
 /// Parses `text`; `origin` is the file that errors name.
 /// Errors:     errc::malformed with `origin:line` where the text is not JSON, with `origin` where a key comes twice
-inline result<nlohmann::json> parse_strict_json(std::string_view text, std::string const& origin) {
-  json_guard guard;
+template <class Json = nlohmann::json>
+result<Json> parse_strict_json(std::string_view text, std::string const& origin) {
+  json_guard<Json> guard;
   try {
-    auto value =
-        nlohmann::json::parse(text, [&](int depth, auto event, nlohmann::json& parsed) { return guard(depth, event, parsed); });
+    auto value = Json::parse(text, [&](int depth, auto event, Json& parsed) { return guard(depth, event, parsed); });
     if (guard.too_deep())
       return error{errc::malformed, "is nested more than " + std::to_string(deepest_json) + " levels deep", origin,
-                   "this is no plan; check the file"};
+                   "check what wrote it"};
     if (guard.twice())
       return error{errc::malformed, "one object has the key '" + *guard.twice() + "' twice", origin, "remove one of the two"};
     return {boost::system::in_place_value, std::move(value)};

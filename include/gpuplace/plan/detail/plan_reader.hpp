@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace gpuplace::detail {
 
@@ -84,7 +85,45 @@ inline result<void> check_units_once(replica const& r, json_place const& stages)
   return {};
 }
 
-inline result<replica> read_replica(nlohmann::json const& value, json_place const& at, std::set<device_id> const& devices) {
+/// The most units that the copies of a model may hold together: a file of a megabyte must not become gigabytes of memory.
+inline constexpr std::size_t most_planned_units = 4'000'000;
+
+/// The further replicas that an entry stands for, each by the devices of its stages.
+/// @param units  of all copies so far
+inline result<void> read_copies(plan_fields& from, std::set<device_id> const& devices, std::vector<replica>& replicas,
+                                std::size_t& units) {
+  if (!from.find("copies")) return {};
+  GPUPLACE_TRY(auto const* const copies, from.list("copies"));
+  auto const place = from.at("copies");
+  std::size_t own = 0;
+  for (auto const& s : replicas.back().stages) own += s.units.size();
+  units += copies->size() * own;
+  if (units > most_planned_units)
+    return place.refuse(errc::unsupported, "makes more than " + std::to_string(most_planned_units) + " units in all", "plan for fewer replicas");
+  auto const original = replicas.back();
+  replicas.reserve(replicas.size() + copies->size());
+  for (std::size_t i = 0; i < copies->size(); ++i) {
+    auto const here = place.at(i);
+    auto const& named = (*copies)[i];
+    if (!named.is_array() || named.size() != original.stages.size())
+      return here.refuse(errc::malformed, "is no list of as many devices as the entry has stages",
+                         "write " + std::to_string(original.stages.size()) + " devices, in the order of the stages");
+    auto& copy = replicas.emplace_back(original);
+    for (std::size_t s = 0; s < named.size(); ++s) {
+      if (!named[s].is_string()) return here.at(s).refuse(errc::malformed, "is " + shown(named[s]) + ", not a string", "write it in quotes");
+      auto id = parse_device_id(named[s].get_ref<std::string const&>());
+      if (!id) return here.at(s).refuse(errc::malformed, id.error().what, id.error().remedy);
+      if (!devices.contains(*id))
+        return here.at(s).refuse(errc::not_found, "'" + to_string(*id) + "' is not in \"devices\"", "name a device of that list");
+      copy.stages[s].device = *std::move(id);
+    }
+  }
+  return {};
+}
+
+/// Reads an entry and adds the replicas that it stands for.
+inline result<void> read_replica(nlohmann::json const& value, json_place const& at, std::set<device_id> const& devices,
+                                 std::vector<replica>& replicas, std::size_t& copied_units) {
   GPUPLACE_TRY(auto from, plan_fields::of(value, at));
   replica r;
   GPUPLACE_TRY(r.group, from.text_or_empty("group"));
@@ -101,8 +140,10 @@ inline result<replica> read_replica(nlohmann::json const& value, json_place cons
     r.stages.push_back(std::move(s));
   }
   GPUPLACE_CHECK(check_units_once(r, place));
+  (void)from.find("copies");
   r.extra = from.rest();
-  return r;
+  replicas.push_back(std::move(r));
+  return read_copies(from, devices, replicas, copied_units);
 }
 
 /// `dtype` is what is computed with, `quantization` how weights are stored where that differs.
@@ -145,11 +186,11 @@ inline result<model_plan> read_model(nlohmann::json const& value, json_place con
   m.head = head == "shared" ? tied_head::shared : tied_head::copied;
   GPUPLACE_TRY(auto const* const replicas, from.list("replicas"));
   auto const place = from.at("replicas");
+  std::size_t copied_units = 0;
   if (replicas->empty())
     return place.refuse(errc::malformed, "is empty", "a model has at least one replica; remove the model or give it one");
   for (std::size_t i = 0; i < replicas->size(); ++i) {
-    GPUPLACE_TRY(auto r, read_replica((*replicas)[i], place.at(i), devices));
-    m.replicas.push_back(std::move(r));
+    GPUPLACE_CHECK(read_replica((*replicas)[i], place.at(i), devices, m.replicas, copied_units));
   }
   m.extra = from.rest();
   return m;
