@@ -13,5 +13,6 @@
 #include <gpuplace/placement/place.hpp>
 #include <gpuplace/placement/place_options.hpp>
 #include <gpuplace/placement/replica_cost.hpp>
+#include <gpuplace/placement/resolve_devices.hpp>
 #include <gpuplace/placement/stage_memory.hpp>
 #include <gpuplace/placement/validate.hpp>

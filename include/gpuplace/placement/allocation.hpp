@@ -2,6 +2,7 @@
 /// @file
 /// All allocation strategies that come with gpuplace.
 
+#include <gpuplace/placement/allocation/auto_allocation.hpp>
 #include <gpuplace/placement/allocation/data_parallel.hpp>
 #include <gpuplace/placement/allocation/one_group.hpp>
 #include <gpuplace/placement/allocation/ratio.hpp>

@@ -12,6 +12,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace gpuplace {
@@ -63,6 +64,20 @@ inline device_group extended(device_group const& view, std::size_t extra) {
          }).with_limits(limits);
 }
 
+/// The fewest devices like the last, up to 64, that make the rest fit; 0: none. Doubles until it fits, then halves the gap.
+template <class Fits>
+std::size_t fewest_more(device_group const& view, Fits fits) {
+  constexpr std::size_t most = 64;
+  std::size_t enough = 1, short_of = 0;
+  while (enough <= most && !fits(extended(view, enough))) short_of = std::exchange(enough, 2 * enough);
+  if (enough > most) return 0;
+  while (enough - short_of > 1) {
+    auto const middle = short_of + (enough - short_of) / 2;
+    (fits(extended(view, middle)) ? enough : short_of) = middle;
+  }
+  return enough;
+}
+
 }  // namespace detail
 
 /// Demands near `work` that fit: a shorter context, fewer sequences, weights of fewer bits, more devices.
@@ -88,14 +103,11 @@ inline std::vector<std::string> nearest_that_fit(workload const& work, device_gr
       break;
     }
   }
-  constexpr std::size_t most_more = 64;
-  for (std::size_t extra = 1; extra <= most_more; ++extra)
-    if (auto const larger = detail::extended(view, extra); fits(work, larger)) {
-      auto const& model = view[view.size() - 1];
-      lines.push_back(std::to_string(extra) + " more device" + (extra == 1 ? "" : "s") + " like " + to_string(model.id) + " (" +
-                      to_string(view.capacity(view.size() - 1)) + " each)");
-      break;
-    }
+  if (auto const extra = detail::fewest_more(view, [&](device_group const& larger) { return fits(work, larger); }); extra > 0) {
+    auto const& model = view[view.size() - 1];
+    lines.push_back(std::to_string(extra) + " more device" + (extra == 1 ? "" : "s") + " like " + to_string(model.id) + " (" +
+                    to_string(view.capacity(view.size() - 1)) + " each)");
+  }
   return lines;
 }
 

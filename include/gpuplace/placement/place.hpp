@@ -4,13 +4,20 @@
 
 #include <gpuplace/placement/allocation_strategy.hpp>
 #include <gpuplace/placement/detail/assemble.hpp>
+#include <gpuplace/placement/detail/carry_out.hpp>
+#include <gpuplace/placement/detail/objective.hpp>
 #include <gpuplace/placement/detail/predict.hpp>
 #include <gpuplace/placement/nearest.hpp>
 #include <gpuplace/placement/partition_strategy.hpp>
 #include <gpuplace/placement/place_options.hpp>
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdio>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,63 +25,91 @@ namespace gpuplace {
 
 namespace detail {
 
-/// A candidate carried out to its plan, without explanations when it does not fit.
-template <partition_strategy P>
-result<plan> realise(candidate const& proposal, workload const& work, device_group const& view, P const& partition, place_options const& options) {
-  std::vector<placed_replica> replicas;
-  std::vector<tied_head> heads;
-  for (auto const& m : work.models) heads.push_back(m.load.head);
-  if (proposal.models.size() != work.models.size())
-    return error{errc::invalid_argument, "the proposal " + proposal.label + " serves " + std::to_string(proposal.models.size()) + " of " +
-                 std::to_string(work.models.size()) + " models", "allocation", "an allocation proposes groups for every model of the workload"};
-  for (std::size_t m = 0; m < work.models.size(); ++m)
-    for (auto const& group : proposal.models[m]) {
-      for (auto const& d : group)
-        if (!view.find(d.id))
-          return error{errc::invalid_argument, "the proposal " + proposal.label + " uses a device outside the view", to_string(d.id),
-                       "an allocation takes its groups from the view it is given"};
-      GPUPLACE_TRY(auto spans, partition.partition(work.models[m].model.units, group, work.models[m].load));
-      GPUPLACE_CHECK(check_spans(spans, work.models[m].model.units.size(), group, partition.name));
-      replicas.push_back({.model = m, .group = group, .spans = std::move(spans)});
-    }
-  GPUPLACE_TRY(auto made, assemble(replicas, heads, work, view, options, proposal.label));
-  for (std::size_t m = 0; m < work.models.size(); ++m) made.predicted.push_back(predict(m, replicas, work));
-  return made;
+/// A candidate that was looked at: what it is worth, or why it cannot be.
+struct considered {
+  std::string label;
+  double worth = 0;
+  std::string refusal;  ///< empty: it fits
+
+  std::string text() const {
+    if (!refusal.empty()) return label + " (" + refusal + ")";
+    std::array<char, 32> number{};
+    std::snprintf(number.data(), number.size(), "%.4g", worth);
+    return label + " (" + number.data() + " tokens/s)";
+  }
+};
+
+/// What was chosen, and what from.
+inline std::vector<std::string> choice_notes(std::vector<considered> const& all, std::size_t best) {
+  if (all.size() < 2) return {};
+  std::string others;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (i != best) others += (others.empty() ? "" : ", ") + all[i].text();
+  return {"allocation " + all[best].text() + "; also considered " + others};
 }
 
-/// All models' tokens a second: what candidates are compared by.
-inline double rate_of(plan const& p) {
-  double total = 0;
-  for (auto const& m : p.predicted) total += m.tokens_per_second;
-  return total;
+inline std::size_t largest_group(candidate const& proposal) {
+  std::size_t most = 0;
+  for (auto const& groups : proposal.models)
+    for (auto const& g : groups) most = std::max(most, g.size());
+  return most;
 }
+
+/// The refusal that says most: of the candidate that spreads a replica over most devices, which is nearest to fitting.
+class telling_refusal {
+public:
+  void add(candidate const& proposal, error why) {
+    auto const size = why.code == errc::does_not_fit ? 1 + largest_group(proposal) : 0;
+    if (found_ && size <= size_) return;
+    found_ = std::move(why);
+    size_ = size;
+  }
+  error value(std::string_view allocation) && {
+    return std::move(found_).value_or(error{errc::does_not_fit, "the allocation proposes nothing", "allocation " + std::string(allocation), {}});
+  }
+
+private:
+  std::optional<error> found_;
+  std::size_t size_ = 0;
+};
 
 /// The best candidate's plan; its notes name the others.
 template <allocation_strategy A, partition_strategy P>
 result<plan> best_of(workload const& work, device_group const& view, A const& allocation, P const& partition, place_options const& options) {
   GPUPLACE_TRY(auto const proposals, allocation.propose(work, view));
-  std::optional<plan> best;
-  std::optional<error> first_failure;
-  std::vector<std::string> others;
-  std::string best_label;
+  std::optional<carried_out> best;
+  std::vector<model_prediction> predicted;
+  std::vector<considered> all;
+  std::size_t chosen = 0;
+  telling_refusal refusal;
   for (auto const& proposal : proposals) {
-    auto made = realise(proposal, work, view, partition, options);
-    if (!made) {
-      others.push_back(proposal.label + ": " + made.error().what);
-      if (!first_failure) first_failure = std::move(made).error();
+    auto carried = carry_out(proposal, work, view, partition, options);
+    if (!carried) {
+      auto const& why = carried.error();
+      all.push_back({proposal.label, 0, why.code == errc::does_not_fit ? "does not fit" : why.what});
+      refusal.add(proposal, std::move(carried).error());
       continue;
     }
-    auto& loser = best && rate_of(*best) >= rate_of(*made) ? *made : *best;
-    if (best) others.push_back((&loser == &*made ? proposal.label : best_label) + ": " + std::to_string(rate_of(loser)) + " tokens/s predicted");
-    if (!best || &loser != &*made) {
-      best = *std::move(made);
-      best_label = proposal.label;
-    }
+    std::vector<model_prediction> times;
+    for (std::size_t m = 0; m < work.models.size(); ++m) times.push_back(predict(m, carried->replicas, work));
+    all.push_back({proposal.label, objective_of(*carried, times, work), {}});
+    if (best && all[chosen].worth >= all.back().worth) continue;
+    chosen = all.size() - 1;
+    best = *std::move(carried);
+    predicted = std::move(times);
   }
-  if (!best)
-    return first_failure.value_or(error{errc::does_not_fit, "the allocation proposes nothing", "allocation " + std::string(allocation.name), {}});
-  for (auto& line : others) best->notes.push_back("also considered " + std::move(line));
-  return *std::move(best);
+  if (!best) return std::move(refusal).value(allocation.name);
+  auto made = assemble(*best, work, view, options);
+  made.predicted = std::move(predicted);
+  made.notes = choice_notes(all, chosen);
+  return made;
+}
+
+/// Whether any candidate fits, without pricing it.
+template <allocation_strategy A, partition_strategy P>
+bool any_fits(workload const& work, device_group const& view, A const& allocation, P const& partition, place_options const& options) {
+  auto const proposals = allocation.propose(work, view);
+  return proposals && std::ranges::any_of(*proposals, [&](candidate const& c) { return carry_out(c, work, view, partition, options).has_value(); });
 }
 
 /// Values that make no sense are refused before any strategy sees them.
@@ -116,7 +151,7 @@ inline constexpr struct place_function {
     auto made = detail::best_of(work, view, allocation, partition, options);
     if (made || made.error().code != errc::does_not_fit || view.empty()) return made;
     auto const nearest = nearest_that_fit(work, view, [&](workload const& w, device_group const& v) {
-      return detail::best_of(w, v, allocation, partition, options).has_value();
+      return detail::any_fits(w, v, allocation, partition, options);
     });
     error refusal = std::move(made).error();
     if (!nearest.empty()) {

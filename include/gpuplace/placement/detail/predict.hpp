@@ -2,9 +2,11 @@
 /// @file
 /// What the cost model says of a partitioned workload.
 
-#include <gpuplace/placement/detail/assemble.hpp>
+#include <gpuplace/placement/detail/carry_out.hpp>
 #include <gpuplace/placement/replica_cost.hpp>
+#include <gpuplace/plan/plan.hpp>
 
+#include <algorithm>
 #include <vector>
 
 namespace gpuplace::detail {

@@ -1,0 +1,139 @@
+#pragma once
+/// @file
+/// A candidate partitioned and added up on each device, or the reason why it does not fit.
+
+#include <gpuplace/core/quantity_text.hpp>
+#include <gpuplace/placement/allocation_strategy.hpp>
+#include <gpuplace/placement/place_options.hpp>
+#include <gpuplace/placement/stage_memory.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gpuplace::detail {
+
+/// The partition of one replica, over its own group.
+struct placed_replica {
+  std::size_t model = 0;
+  device_group group;
+  std::vector<std::size_t> positions;  ///< of the group's devices in the view
+  stages spans;
+  std::vector<stage_memory> needs;  ///< of each span
+};
+
+/// What is placed on one device of the view so far.
+struct device_use {
+  bool used = false;
+  stage_memory placed;
+};
+
+/// All replicas of a candidate, and what that makes of each device.
+struct carried_out {
+  std::vector<placed_replica> replicas;
+  std::vector<device_use> use;
+};
+
+/// Every unit once, in order, on a device of the group: a user's own strategy may get this wrong.
+inline result<void> check_spans(stages const& spans, std::size_t units, device_group const& group, std::string_view strategy) {
+  auto const refuse = [&](std::string what) {
+    return error{errc::invalid_argument, "the partition's answer is wrong: " + std::move(what), "partition " + std::string(strategy),
+                 "a partition returns spans that cover all units once, in their order, on devices of the group"};
+  };
+  std::size_t next = 0;
+  for (auto const& s : spans) {
+    if (s.device >= group.size()) return refuse("device " + std::to_string(s.device) + " of a group of " + std::to_string(group.size()));
+    if (s.first != next || s.last <= s.first || s.last > units)
+      return refuse("a span [" + std::to_string(s.first) + ", " + std::to_string(s.last) + ") where unit " + std::to_string(next) + " comes next");
+    next = s.last;
+  }
+  if (next != units) return refuse(std::to_string(units - next) + " of " + std::to_string(units) + " units are placed nowhere");
+  return {};
+}
+
+/// The words for a device that is asked for more than it has.
+inline error overfull(device const& on, stage_memory const& placed, bytes base, bytes limit, workload const& work, std::string_view label) {
+  auto const need = placed.total() + base;
+  std::string names;
+  for (auto const& m : work.models) names += (names.empty() ? "" : " and ") + m.model.name;
+  auto const& load = work.models.front().load;
+  std::string what = names + " under " + std::string(label) + " needs " + to_string(need) + " there, the limit is " + to_string(limit) + ": " +
+                     to_string(placed.weights) + " weights";
+  if (!load.weights_only)
+    what += ", " + to_string(placed.kv) + " KV cache (" + std::to_string(load.sequences) + (load.sequences == 1 ? " sequence" : " sequences") + " of " +
+            std::to_string(load.context) + " tokens), " + to_string(placed.workspace + base) + " workspace";
+  return {errc::does_not_fit, std::move(what), to_string(on.id), {}};
+}
+
+/// What a backend takes of a device on which `load` has stages, beside what their units take: its base, and the step's share of
+/// each stage. A head that returns to the embedding's device makes two stages there.
+inline bytes backend_share(demand const& load, memory_profile const& profile, bool head_returns) {
+  if (load.weights_only) return {};
+  auto const stage = profile.round_up(profile.per_step_token * load.max_step_tokens()) + profile.granularity - bytes{1};
+  return profile.base() + stage * (head_returns ? 2 : 1);
+}
+
+/// `group` under what its limits leave: partitions fill up to them and know of no backend and no other model.
+inline device_group group_with_room(device_group const& group, std::vector<std::size_t> const& positions, std::vector<device_use> const& use,
+                                    bytes share) {
+  bool const taken = std::ranges::any_of(positions, [&](std::size_t at) { return use[at].used; });
+  if (!taken && share.count() == 0) return group;
+  std::vector<bytes> limits;
+  for (std::size_t d = 0; d < group.size(); ++d)
+    limits.push_back(std::max(bytes{}, group.capacity(d) - use[positions[d]].placed.total() - share));
+  return group.with_limits(limits);
+}
+
+inline result<std::vector<std::size_t>> positions_of(device_group const& group, device_group const& view, candidate const& proposal) {
+  std::vector<std::size_t> positions;
+  positions.reserve(group.size());
+  for (auto const& d : group) {
+    auto const at = view.find(d.id);
+    if (!at)
+      return error{errc::invalid_argument, "the proposal " + proposal.label + " uses a device outside the view", to_string(d.id),
+                   "an allocation takes its groups from the view it is given"};
+    positions.push_back(*at);
+  }
+  return positions;
+}
+
+/// Partitions every replica of a candidate in turn and adds up what lands where.
+/// Errors:     errc::does_not_fit naming the first device that is asked for too much; the partition's own
+/// Complexity: O(stages + devices), the partition apart
+template <partition_strategy P>
+result<carried_out> carry_out(candidate const& proposal, workload const& work, device_group const& view, P const& partition,
+                              place_options const& options) {
+  if (proposal.models.size() != work.models.size())
+    return error{errc::invalid_argument, "the proposal " + proposal.label + " serves " + std::to_string(proposal.models.size()) + " of " +
+                 std::to_string(work.models.size()) + " models", "allocation", "an allocation proposes groups for every model of the workload"};
+  carried_out made{{}, std::vector<device_use>(view.size())};
+  for (std::size_t m = 0; m < work.models.size(); ++m) {
+    auto const& units = work.models[m].model.units;
+    auto const& load = work.models[m].load;
+    auto const share = backend_share(load, options.memory, units.back().tied && load.head == tied_head::shared);
+    for (auto const& group : proposal.models[m]) {
+      GPUPLACE_TRY(auto positions, positions_of(group, view, proposal));
+      GPUPLACE_TRY(auto spans, partition.partition(units, group_with_room(group, positions, made.use, share), load));
+      GPUPLACE_CHECK(check_spans(spans, units.size(), group, partition.name));
+      auto needs = memory_of(spans, units, load, options.memory);
+      for (std::size_t s = 0; s < spans.size(); ++s) {
+        auto& on = made.use[positions[spans[s].device]];
+        on.used = true;
+        on.placed.weights += needs[s].weights;
+        on.placed.kv += needs[s].kv;
+        on.placed.workspace += needs[s].workspace;
+      }
+      made.replicas.push_back({m, group, std::move(positions), std::move(spans), std::move(needs)});
+    }
+  }
+  auto const base = work.models.front().load.weights_only ? bytes{} : options.memory.base();
+  for (std::size_t d = 0; d < view.size(); ++d)
+    if (made.use[d].used && made.use[d].placed.total() + base > view.capacity(d))
+      return overfull(view[d], made.use[d].placed, base, view.capacity(d), work, proposal.label);
+  return made;
+}
+
+}  // namespace gpuplace::detail
