@@ -1,4 +1,5 @@
 #include <gpuplace/routing/contiguous_shards.hpp>
+#include <gpuplace/routing/least_loaded.hpp>
 #include <gpuplace/routing/round_robin.hpp>
 #include <gpuplace/testing/routing_archetype.hpp>
 #include <gpuplace/testing/routing_contract.hpp>
@@ -77,6 +78,7 @@ void climbs(Make make) {
 TEST(routing_contract, holds_for_every_router) {
   climbs([] { return contiguous_shards{}; });
   climbs([] { return round_robin{}; });
+  climbs([] { return least_loaded{}; });
   climbs([] { return gpuplace::testing::archetype_routing::make(); });
 }
 
