@@ -111,11 +111,11 @@ TEST(edit_distance, is_a_metric_on_known_pairs) {
 
 TEST(builtin, has_every_strategy_by_its_own_name) {
   registries const all;
-  EXPECT_EQ(names(all.allocations), (std::vector<std::string>{"data_parallel", "one_group", "ratio", "separate", "same"}));
-  EXPECT_EQ(names(all.partitions), (std::vector<std::string>{"whole", "even"}));
-  EXPECT_EQ(names(all.routings), (std::vector<std::string>{"contiguous_shards", "round_robin"}));
+  EXPECT_EQ(names(all.allocations), (std::vector<std::string>{"auto", "data_parallel", "one_group", "ratio", "separate", "same"}));
+  EXPECT_EQ(names(all.partitions), (std::vector<std::string>{"auto", "whole", "even", "sequential", "manual"}));
+  EXPECT_EQ(names(all.routings), (std::vector<std::string>{"contiguous_shards", "round_robin", "least_loaded"}));
   EXPECT_TRUE(all.backends.entries().empty());
-  for (auto const& e : all.partitions.entries()) EXPECT_EQ(all.partitions.make(e.name).value().name, e.name);
+  for (auto const& e : all.partitions.entries()) EXPECT_EQ(all.partitions.make(e.name == "manual" ? "manual(cuda:0)" : e.name).value().name, e.name);
   for (auto const& e : all.routings.entries()) EXPECT_EQ(all.routings.make(e.name).value().name, e.name);
   EXPECT_EQ(all.allocations.make("ratio(6:2)").value().name, "ratio");
 }

@@ -4,11 +4,13 @@
 
 #include <gpuplace/placement/allocation.hpp>
 #include <gpuplace/placement/partition.hpp>
+#include <gpuplace/plan/read_device_map.hpp>
 #include <gpuplace/plugin/any_allocation.hpp>
 #include <gpuplace/plugin/any_partition.hpp>
 #include <gpuplace/plugin/any_routing.hpp>
 #include <gpuplace/plugin/registry.hpp>
 #include <gpuplace/routing/contiguous_shards.hpp>
+#include <gpuplace/routing/least_loaded.hpp>
 #include <gpuplace/routing/round_robin.hpp>
 
 #include <cassert>
@@ -54,11 +56,19 @@ inline result<any_allocation> make_ratio(spec const& asked) {
   return any_allocation(ratio(std::vector<std::size_t>(shares.begin(), shares.end())));
 }
 
+inline result<any_partition> make_manual(spec const& asked) {
+  GPUPLACE_CHECK(asked.allow(1));
+  GPUPLACE_TRY(auto const text, asked.text(0));
+  GPUPLACE_TRY(auto map, read_device_map(text));
+  return any_partition(manual{std::move(map)});
+}
+
 }  // namespace detail
 
-/// `data_parallel`, `one_group`, `ratio`, `separate`, `same`.
+/// `auto`, `data_parallel`, `one_group`, `ratio`, `separate`, `same`.
 inline registry<any_allocation> builtin_allocations() {
   registry<any_allocation> known("allocation");
+  detail::add_plain<auto_allocation>(known, "the fastest of what the others propose");
   detail::add_builtin(known, data_parallel::name, "data_parallel(N)", "N replicas on devices of their own; one for each device without N",
                       detail::make_data_parallel);
   detail::add_plain<one_group>(known, "one replica that may use all devices");
@@ -69,19 +79,24 @@ inline registry<any_allocation> builtin_allocations() {
   return known;
 }
 
-/// `whole`, `even`.
+/// `auto`, `whole`, `even`, `sequential`, `manual`.
 inline registry<any_partition> builtin_partitions() {
   registry<any_partition> known("partition");
+  detail::add_plain<auto_partition>(known, "whole on one device, even on several");
   detail::add_plain<whole>(known, "all of a replica on one device");
   detail::add_plain<even>(known, "the same number of layers on every device of a replica");
+  detail::add_plain<sequential>(known, "each device filled in order");
+  detail::add_builtin(known, manual::name, "manual(MAP)", "where a device_map says: cuda:0, {'model': 0, 'lm_head': 1} in quotes, or a file",
+                      detail::make_manual);
   return known;
 }
 
-/// `contiguous_shards`, `round_robin`.
+/// `contiguous_shards`, `round_robin`, `least_loaded`.
 inline registry<any_routing> builtin_routings() {
   registry<any_routing> known("routing");
   detail::add_plain<contiguous_shards>(known, "one consecutive part of the batch for each instance");
   detail::add_plain<round_robin>(known, "one request to each instance in turn");
+  detail::add_plain<least_loaded>(known, "each request to the instance with the fewest ahead of it");
   return known;
 }
 
