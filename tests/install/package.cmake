@@ -1,6 +1,7 @@
 # Installs what is built: into WORK/prefix everything, by way of another folder, into WORK/core_only the headers. Then looks for
 # paths of this machine in the package files.
-#   cmake -D WORK=… -D BUILD=<build folder> -D BUILT=<file: component=its file, a line each> -D CONFIG=… -D FORBIDDEN=<paths> -P package.cmake
+#   cmake -D WORK=… -D BUILD=<build folder> -D BUILT=<file: component=its file, a line each> -D CONFIG=… -D FORBIDDEN=<paths>
+#     -D VERSION=<of the project> -P package.cmake
 cmake_minimum_required(VERSION 3.25)
 
 function(install_component component prefix)
@@ -41,6 +42,11 @@ foreach(file IN LISTS files)
     endif()
   endforeach()
 endforeach()
+
+file(STRINGS "${WORK}/prefix/include/gpuplace/core/version.hpp" line REGEX "library_version =")
+if(NOT line MATCHES "\"${VERSION}\"")
+  message(FATAL_ERROR "the project is ${VERSION}, but gpuplace/core/version.hpp has\n${line}")
+endif()
 
 if("command" IN_LIST components)
   execute_process(COMMAND "${WORK}/prefix/bin/gpuplace" topo --topology preset:2xh100 RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE said)
