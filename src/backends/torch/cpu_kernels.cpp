@@ -140,15 +140,16 @@ public:
   }
 
   std::optional<std::int64_t> sample(at::Tensor const& logits, std::span<sample_request const> requests,
-                                     std::span<token_id> chosen) override {
+                                     std::span<token_id> chosen, std::span<token_logprobs> logprobs) override {
     auto const width = static_cast<std::size_t>(logits.size(1));
     std::atomic<std::int64_t> broken{logits.size(0)};
     in_parallel(logits.size(0), logits.size(1), [&](std::int64_t begin, std::int64_t end) {
       for (auto row = begin; row < end; ++row) {
         auto const& ask = requests[static_cast<std::size_t>(row)];
-        auto const token = sample_token({data<float>(logits) + static_cast<std::size_t>(row) * width, width}, ask.how, ask.random_stream,
-                                        ask.position);
+        std::span<float const> const of_row{data<float>(logits) + static_cast<std::size_t>(row) * width, width};
+        auto const token = sample_token(of_row, ask);
         chosen[static_cast<std::size_t>(row)] = token.value_or(-1);
+        if (token && ask.logprobs >= 0) logprobs[static_cast<std::size_t>(row)] = logprobs_of(of_row, *token, ask.logprobs);
         if (!token)
           for (auto seen = broken.load(); row < seen && !broken.compare_exchange_weak(seen, row);) {}
       }

@@ -2,6 +2,8 @@
 /// @file
 /// What a stage asks of the device it runs on. One class of kernels for each kind of device; all else is the same for all.
 
+#include "sampler.hpp"
+
 #include <gpuplace/core/token_id.hpp>
 #include <gpuplace/runtime/generation.hpp>
 
@@ -48,13 +50,6 @@ struct attention_shape {
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
 };
 
-/// One token to choose from a row of logits.
-struct sample_request {
-  sampling how;
-  std::uint64_t random_stream = 0;
-  std::int64_t position = 0;  ///< of the token that is chosen
-};
-
 /// Work on tensors of one device. Outputs are given by the caller, so that a step allocates next to nothing.
 class device_kernels {
 public:
@@ -75,8 +70,9 @@ public:
                       at::Tensor const& out) = 0;
   virtual void silu_multiply(at::Tensor const& gate_up, at::Tensor const& out) = 0;
   /// Chooses a token from each row of fp32 logits; the first row whose logits hold a NaN where there is one.
+  /// @param logprobs  one for each row, filled for the rows that ask; may be empty where none does
   virtual std::optional<std::int64_t> sample(at::Tensor const& logits, std::span<sample_request const> requests,
-                                             std::span<token_id> chosen) = 0;
+                                             std::span<token_id> chosen, std::span<token_logprobs> logprobs) = 0;
 };
 
 }  // namespace gpuplace::torch_detail

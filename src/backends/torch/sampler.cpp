@@ -5,18 +5,26 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <functional>
+#include <limits>
+#include <utility>
 #include <vector>
 
 namespace gpuplace::torch_detail {
 namespace {
 
-struct candidate {
-  double weight;  ///< relative to the most likely token's
-  token_id token;
-
-  /// Heaps put the most likely token on top, the smaller id among equals.
-  friend bool operator<(candidate const& a, candidate const& b) { return a.weight != b.weight ? a.weight < b.weight : a.token > b.token; }
+/// A thread's memory for a choice, so that choosing allocates nothing once warm.
+struct scratch {
+  std::vector<float> logits;            ///< after penalties
+  std::vector<float> largest;           ///< logits to find the last of the top k among
+  std::vector<std::int32_t> times;      ///< for each token, all zero between calls
+  std::vector<candidate> candidates;
 };
+
+scratch& of_this_thread() {
+  thread_local scratch mine;
+  return mine;
+}
 
 std::optional<std::size_t> best_of(std::span<float const> logits) {
   std::size_t best = 0;
@@ -29,8 +37,103 @@ std::optional<std::size_t> best_of(std::span<float const> logits) {
   return best;
 }
 
-/// The first candidate whose cumulative weight passes `target`.
-token_id pick(std::vector<candidate> const& kept, double target) {
+/// Penalties count a token once however often it stands in the history, but for the frequency's.
+void penalise(std::vector<float>& logits, sample_request const& ask, std::vector<std::int32_t>& times) {
+  times.resize(logits.size());
+  auto const& how = ask.how;
+  auto const repetition = static_cast<float>(how.repetition_penalty);
+  for (std::size_t i = 0; i < ask.history.size(); ++i) {
+    auto const token = static_cast<std::size_t>(ask.history[i]);
+    if (token >= logits.size()) continue;
+    if (times[token] == 0) {
+      logits[token] = logits[token] < 0 ? logits[token] * repetition : logits[token] / repetition;
+      times[token] = 1;
+    }
+    if (static_cast<std::int64_t>(i) >= ask.prompt_tokens) ++times[token];
+  }
+  for (auto const id : ask.history) {
+    auto const token = static_cast<std::size_t>(id);
+    if (token >= logits.size()) continue;
+    if (auto const answered = std::exchange(times[token], 0) - 1; answered > 0)
+      logits[token] -= static_cast<float>(how.frequency_penalty * answered + how.presence_penalty);
+  }
+}
+
+/// The logits that tokens are chosen by: `logits` itself where the request changes none.
+std::span<float const> adjusted(std::span<float const> logits, sample_request const& ask, scratch& mine) {
+  if (!ask.how.penalised() && ask.forbidden.empty()) return logits;
+  mine.logits.assign(logits.begin(), logits.end());
+  if (ask.how.penalised()) penalise(mine.logits, ask, mine.times);
+  for (auto const id : ask.forbidden)
+    if (auto const token = static_cast<std::size_t>(id); token < logits.size()) mine.logits[token] = -std::numeric_limits<float>::infinity();
+  return mine.logits;
+}
+
+/// The k-th largest logit: tokens as likely as the k-th stay, as in transformers.
+float least_of_top(std::span<float const> logits, std::int64_t k, std::vector<float>& largest) {
+  if (k <= 0 || k >= static_cast<std::int64_t>(logits.size())) return -std::numeric_limits<float>::infinity();
+  largest.assign(logits.begin(), logits.end());
+  auto const last = largest.begin() + static_cast<std::ptrdiff_t>(k - 1);
+  std::nth_element(largest.begin(), last, largest.end(), std::greater<>());
+  return *last;
+}
+
+double mass_of(std::span<candidate const> all) {
+  double mass = 0;
+  for (auto const& c : all) mass += c.weight;
+  return mass;
+}
+
+/// The smallest set of the likeliest with `top_p` of the mass, at the end of `all`.
+std::span<candidate> likeliest(std::span<candidate> all, double top_p) {
+  auto const wanted = top_p * mass_of(all);
+  double mass = 0;
+  auto rest = all.size();
+  std::make_heap(all.begin(), all.end());
+  do {
+    std::pop_heap(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(rest));
+    mass += all[--rest].weight;
+  } while (rest > 0 && mass < wanted);
+  return all.subspan(rest);
+}
+
+}  // namespace
+
+std::span<candidate const> candidates_of(std::span<float const> logits, sample_request const& ask) {
+  auto& mine = of_this_thread();
+  auto& all = mine.candidates;
+  all.clear();
+  if (!best_of(logits)) return {};
+  auto const chosen_by = adjusted(logits, ask, mine);
+  auto const best = best_of(chosen_by);
+  if (!best) return {};
+  if (ask.how.greedy()) {
+    all.push_back({1, static_cast<token_id>(*best)});
+    return all;
+  }
+  auto const least = least_of_top(chosen_by, ask.how.top_k, mine.largest);
+  auto const top = double{chosen_by[*best]};
+  for (std::size_t i = 0; i < chosen_by.size(); ++i)
+    if (chosen_by[i] >= least)
+      if (auto const weight = std::exp((double{chosen_by[i]} - top) / ask.how.temperature); weight > 0)
+        all.push_back({weight, static_cast<token_id>(i)});
+  std::span<candidate> kept = all;
+  if (ask.how.top_p < 1) kept = likeliest(kept, ask.how.top_p);
+  if (ask.how.min_p > 0) {
+    auto const unlikely = std::remove_if(kept.begin(), kept.end(), [&](auto const& c) { return c.weight < ask.how.min_p; });
+    kept = kept.first(static_cast<std::size_t>(unlikely - kept.begin()));
+  }
+  return kept;
+}
+
+std::optional<token_id> sample_token(std::span<float const> logits, sample_request const& ask) {
+  if (ask.how.greedy() && !ask.how.penalised() && ask.forbidden.empty()) {
+    auto const best = best_of(logits);
+    return best ? std::optional(static_cast<token_id>(*best)) : std::nullopt;
+  }
+  auto const kept = candidates_of(logits, ask);
+  if (kept.empty()) return std::nullopt;
+  auto target = uniform_draw(ask.random_stream, ask.position) * mass_of(kept);
   for (auto const& c : kept) {
     target -= c.weight;
     if (target < 0) return c.token;
@@ -38,43 +141,29 @@ token_id pick(std::vector<candidate> const& kept, double target) {
   return kept.back().token;
 }
 
-/// Leaves the most likely candidates, in falling order, until `enough(kept, mass)`.
-template <class Enough>
-std::vector<candidate> most_likely(std::vector<candidate> all, Enough enough) {
-  std::vector<candidate> kept;
+token_logprobs logprobs_of(std::span<float const> logits, token_id chosen, std::int32_t alternatives) {
+  auto const top = double{*std::max_element(logits.begin(), logits.end())};
   double mass = 0;
-  std::make_heap(all.begin(), all.end());
-  while (!all.empty() && !enough(kept.size(), mass)) {
-    std::pop_heap(all.begin(), all.end());
-    kept.push_back(all.back());
-    mass += all.back().weight;
-    all.pop_back();
+  for (auto const x : logits) mass += std::exp(double{x} - top);
+  auto const all = top + std::log(mass);
+  auto const of = [&](std::size_t i) { return token_probability{static_cast<token_id>(i), static_cast<float>(double{logits[i]} - all)}; };
+  token_logprobs told{of(static_cast<std::size_t>(chosen)), {}};
+  auto const most = std::min(static_cast<std::size_t>(std::max(alternatives, 0)), logits.size());
+  if (most == 0) return told;
+  std::vector<std::size_t> best;  // a heap with the least likely on top
+  best.reserve(most + 1);
+  auto const likelier = [&](std::size_t a, std::size_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; };
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    if (best.size() == most && !likelier(i, best.front())) continue;
+    best.push_back(i);
+    std::push_heap(best.begin(), best.end(), likelier);
+    if (best.size() <= most) continue;
+    std::pop_heap(best.begin(), best.end(), likelier);
+    best.pop_back();
   }
-  return kept;
-}
-
-double mass_of(std::vector<candidate> const& all) {
-  double mass = 0;
-  for (auto const& c : all) mass += c.weight;
-  return mass;
-}
-
-}  // namespace
-
-std::optional<token_id> sample_token(std::span<float const> logits, sampling const& how, std::uint64_t stream, std::int64_t position) {
-  auto const best = best_of(logits);
-  if (!best) return std::nullopt;
-  if (how.greedy()) return static_cast<token_id>(*best);
-  std::vector<candidate> all(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i)
-    all[i] = {std::exp((double{logits[i]} - double{logits[*best]}) / how.temperature), static_cast<token_id>(i)};
-  if (how.top_k > 0 && how.top_k < static_cast<std::int64_t>(all.size()))
-    all = most_likely(std::move(all), [&](std::size_t kept, double) { return static_cast<std::int64_t>(kept) >= how.top_k; });
-  if (how.top_p < 1) {
-    double const wanted = std::max(how.top_p, 0.0) * mass_of(all);
-    all = most_likely(std::move(all), [&](std::size_t kept, double mass) { return kept > 0 && mass >= wanted; });
-  }
-  return pick(all, uniform_draw(stream, position) * mass_of(all));
+  std::sort(best.begin(), best.end(), likelier);
+  for (auto const i : best) told.top.push_back(of(i));
+  return told;
 }
 
 }  // namespace gpuplace::torch_detail

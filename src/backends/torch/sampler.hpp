@@ -11,9 +11,38 @@
 
 namespace gpuplace::torch_detail {
 
-/// The token with the largest logit, the first among equals, or one drawn by temperature, top-k and top-p in that order.
-/// The draw depends on `stream`, `position` and the logits alone. Nothing where a logit is NaN or none is finite.
-/// Complexity: O(vocabulary); with top-p also O(kept log vocabulary)
-std::optional<token_id> sample_token(std::span<float const> logits, sampling const& how, std::uint64_t stream, std::int64_t position);
+/// One token to choose from a row of logits; the parts mean what batch_row's do.
+struct sample_request {
+  sampling how;
+  std::uint64_t random_stream = 0;
+  std::int64_t position = 0;            ///< of the token that is chosen
+  std::span<token_id const> history{};  ///< the tokens before it, where how.penalised()
+  std::int64_t prompt_tokens = 0;
+  std::span<token_id const> forbidden{};
+  std::int32_t logprobs = -1;
+};
+
+/// A token that may be drawn.
+struct candidate {
+  double weight = 0;  ///< its probability beside the likeliest token's
+  token_id token = 0;
+
+  /// Heaps put the likeliest token on top, the smaller id among equals.
+  friend bool operator<(candidate const& a, candidate const& b) { return a.weight != b.weight ? a.weight < b.weight : a.token > b.token; }
+};
+
+/// The tokens that are left after penalties, temperature, top-k, top-p and min-p, in that order; for a greedy request the one
+/// with the largest logit, the first among equals. Empty where a logit is NaN or none is finite.
+/// It lies in memory of the calling thread until the thread's next call.
+/// Complexity: O(vocabulary + history); with top-p also O(kept log vocabulary). Allocates nothing once warm; a greedy request
+///             without penalties and forbidden tokens is one pass over the logits
+std::span<candidate const> candidates_of(std::span<float const> logits, sample_request const& ask);
+
+/// One of candidates_of, drawn by `random_stream` and `position` alone; nothing where there is none.
+std::optional<token_id> sample_token(std::span<float const> logits, sample_request const& ask);
+
+/// The log-probability of `chosen` and of the `alternatives` likeliest tokens in the distribution of the logits as they are.
+/// Complexity: O(vocabulary * log alternatives)
+token_logprobs logprobs_of(std::span<float const> logits, token_id chosen, std::int32_t alternatives);
 
 }  // namespace gpuplace::torch_detail

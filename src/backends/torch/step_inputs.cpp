@@ -57,7 +57,8 @@ void step_inputs::add(batch_row const& row, std::int64_t index) {
   }
   for (auto i = count - row.samples; i < count; ++i) {
     sampled_.push_back(tokens_ + i);
-    requests_.push_back({row.how, row.random_stream, row.start + i + 1});
+    auto const history = row.history.first(std::min(row.history.size(), static_cast<std::size_t>(row.start + i + 1)));
+    requests_.push_back({row.how, row.random_stream, row.start + i + 1, history, row.prompt_tokens, row.forbidden, row.logprobs});
     row_of_sample_.push_back(static_cast<std::size_t>(index));
   }
   auto const used = pages_for(row.start + count, limits_.page_tokens);

@@ -150,7 +150,7 @@ private:
       c10::InferenceMode const no_gradients;
       GPUPLACE_CHECK(inputs_.fill(work));
       step_outcome outcome;
-      GPUPLACE_CHECK(sample(pass(), outcome.tokens));
+      GPUPLACE_CHECK(sample(pass(), outcome));
       outcome.device_time = std::chrono::steady_clock::now() - begin;
       return outcome;
     } catch (...) {
@@ -170,9 +170,12 @@ private:
     return hidden;
   }
 
-  result<void> sample(at::Tensor const& hidden, std::vector<token_id>& tokens) {
+  result<void> sample(at::Tensor const& hidden, step_outcome& outcome) {
     auto const& sampled = inputs_.sampled();
-    tokens.resize(sampled.size());
+    auto const requests = std::span(inputs_.requests());
+    outcome.tokens.resize(sampled.size());
+    if (std::any_of(requests.begin(), requests.end(), [](auto const& ask) { return ask.logprobs >= 0; }))
+      outcome.logprobs.resize(sampled.size());
     auto& norm = *std::find_if(stages_.begin(), stages_.end(), [](auto const& s) { return s.has_norm(); });
     auto& head = *std::find_if(stages_.begin(), stages_.end(), [](auto const& s) { return s.has_head(); });
     for (std::size_t first = 0; first < sampled.size(); first += static_cast<std::size_t>(logit_rows)) {
@@ -181,7 +184,9 @@ private:
                                       at::TensorOptions().dtype(at::kLong));
       auto const logits = head.logits(norm.norm(hidden, rows));
       if (observer_) observer_(logits);
-      auto const broken = head.kernels().sample(logits, std::span(inputs_.requests()).subspan(first, count), std::span(tokens).subspan(first, count));
+      auto const broken = head.kernels().sample(logits, requests.subspan(first, count), std::span(outcome.tokens).subspan(first, count),
+                                                std::span(outcome.logprobs).subspan(outcome.logprobs.empty() ? 0 : first,
+                                                                                    outcome.logprobs.empty() ? 0 : count));
       if (broken) return not_numbers(inputs_.row_of_sample(first + static_cast<std::size_t>(*broken)));
     }
     return {};
