@@ -21,7 +21,7 @@ struct echo_instance {
 
   cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens, generation_handler on_end) {
     boost::asio::post(where, [request = std::move(request), on_tokens = std::move(on_tokens), on_end = std::move(on_end)] {
-      on_tokens(request.prompt);
+      on_tokens({request.prompt});
       generation done;
       done.tokens = request.prompt;
       on_end(done);

@@ -201,3 +201,108 @@ TEST(async_generate, a_signal_cancels) {
   loop.run();
   ASSERT_TRUE(ended && *ended);
 }
+
+TEST(instance, several_answers_come_as_one_with_a_stream_each) {
+  boost::asio::io_context loop;
+  step_instance instance{threaded_executor()};
+  auto request = request_of(3, 30);
+  request.prompt.resize(40, 7);
+  request.n = 3;
+  request.how = {.temperature = 1, .seed = 2};
+  request.logprobs = 1;
+  std::vector<std::vector<token_id>> streamed(3);
+  std::vector<std::size_t> told(3);
+  std::optional<result<generation>> ended;
+  instance.start(
+      request, loop.get_executor(),
+      [&](token_piece const& fresh) {
+        streamed[fresh.sample].insert(streamed[fresh.sample].end(), fresh.tokens.begin(), fresh.tokens.end());
+        EXPECT_EQ(fresh.logprobs.size(), fresh.tokens.size());
+        for (std::size_t i = 0; i < fresh.logprobs.size(); ++i) EXPECT_EQ(fresh.logprobs[i].chosen.token, fresh.tokens[i]);
+        told[fresh.sample] += fresh.logprobs.size();
+      },
+      [&](result<generation> g) { ended = std::move(g); });
+  loop.run();
+  ASSERT_TRUE(ended && *ended) << ended->error();
+  auto const& first = **ended;
+  ASSERT_EQ(first.more.size(), 2U);
+  EXPECT_EQ(first.tokens, streamed[0]);
+  EXPECT_EQ(first.more[0].tokens, streamed[1]);
+  EXPECT_EQ(first.more[1].tokens, streamed[2]);
+  EXPECT_NE(streamed[0], streamed[1]);
+  EXPECT_NE(streamed[1], streamed[2]);
+  EXPECT_EQ(told, (std::vector<std::size_t>(3, 30)));
+  EXPECT_EQ(instance.load().kv_used, 0);
+}
+
+TEST(instance, a_cancel_ends_every_answer) {
+  boost::asio::io_context loop;
+  step_instance instance{threaded_executor()};
+  auto request = request_of(0, 240);
+  request.n = 4;
+  request.how = {.temperature = 1};
+  cancel_function cancel;
+  std::optional<result<generation>> ended;
+  cancel = instance.start(
+      request, loop.get_executor(), [&](std::span<token_id const>) { cancel(); }, [&](result<generation> g) { ended = std::move(g); });
+  loop.run();
+  ASSERT_TRUE(ended && *ended);
+  EXPECT_EQ((*ended)->more.size(), 3U);
+  EXPECT_EQ(instance.load().running + instance.load().waiting, 0);
+}
+
+TEST(instance, holds_no_more_requests_than_it_may) {
+  boost::asio::io_context loop;
+  step_instance instance{threaded_executor(), steady_seconds, 6};
+  int answered = 0;
+  std::vector<error> refused;
+  auto const send = [&](std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+      instance.start(request_of(i, 250), loop.get_executor(), {}, [&](result<generation> g) {
+        if (g) ++answered;
+        else refused.push_back(g.error());
+      });
+  };
+  send(20);  // long answers: none has ended when the last is sent, unless this thread is stopped for long
+  loop.run();
+  EXPECT_EQ(answered + refused.size(), 20U);
+  EXPECT_GE(answered, 6);
+  ASSERT_FALSE(refused.empty());
+  EXPECT_EQ(refused[0].code, errc::unavailable);
+  EXPECT_NE(refused[0].what.find("6 requests"), std::string::npos) << refused[0];
+  refused.clear();
+  answered = 0;
+  loop.restart();
+  send(6);
+  loop.run();
+  EXPECT_EQ(answered, 6) << "places are free again once requests have ended";
+}
+
+/// The same tokens alone and among 16 others, whatever these ask for.
+TEST(instance, a_batch_changes_no_token) {
+  executor_limits const limits{.slots = 17, .kv_pages = 200, .page_tokens = 4, .step_tokens = 40, .context = 64};
+  std::vector<generation_request> all;
+  for (std::size_t i = 0; i < 17; ++i) {
+    auto request = request_of(i, 20);
+    request.prompt.resize(3 + i, static_cast<token_id>(i));
+    if (i % 3 > 0) request.how = {.temperature = 0.9, .top_p = 0.9, .seed = 4};
+    if (i % 3 > 1) request.how.repetition_penalty = 1.2;
+    if (i % 5 == 1) request.n = 2, request.logprobs = 3;
+    all.push_back(request);
+  }
+  auto const run = [&](std::vector<generation_request> const& requests) {
+    boost::asio::io_context loop;
+    step_instance instance{threaded_executor(std::make_shared<std::atomic<int>>(0), limits)};
+    std::vector<generation> got(requests.size());
+    for (std::size_t i = 0; i < requests.size(); ++i)
+      instance.start(requests[i], loop.get_executor(), {}, [&, i](result<generation> g) { got[i] = std::move(g).value(); });
+    loop.run();
+    return got;
+  };
+  auto const together = run(all);
+  for (std::size_t i = 0; i < 17; ++i) {
+    auto const alone = run({all[i]});
+    EXPECT_EQ(together[i].tokens, alone[0].tokens) << i;
+    for (std::size_t k = 0; k < alone[0].more.size(); ++k) EXPECT_EQ(together[i].more[k].tokens, alone[0].more[k].tokens) << i;
+  }
+}

@@ -44,3 +44,15 @@ TEST(kv_pages, counts_pages_of_tokens) {
   EXPECT_EQ(pages_for(16, 16), 1);
   EXPECT_EQ(pages_for(17, 16), 2);
 }
+
+TEST(kv_pages, a_shared_page_is_free_when_its_last_holder_gives_it_back) {
+  kv_pages pool(2);
+  auto const page = *pool.take();
+  pool.share(page);
+  pool.share(page);
+  pool.give_back(page);
+  pool.give_back(page);
+  EXPECT_EQ(pool.free(), 1);
+  pool.give_back(page);
+  EXPECT_EQ(pool.free(), 2);
+}

@@ -1,124 +1,9 @@
-#include <gpuplace/runtime/scheduler.hpp>
-#include <gpuplace/testing/paged_executor.hpp>
+#include "scheduler_driver.hpp"
 
-#include <boost/asio/system_executor.hpp>
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <map>
-#include <optional>
 #include <random>
-#include <set>
-#include <vector>
 
 using namespace gpuplace;
-using gpuplace::testing::paged_executor;
-
-namespace {
-
-constexpr executor_limits roomy{.slots = 8, .kv_pages = 400, .page_tokens = 4, .step_tokens = 64, .context = 128};
-
-paged_executor executor_of(executor_limits const& limits, token_id vocabulary = 1000) {
-  return paged_executor(boost::asio::system_executor(), limits, vocabulary);
-}
-
-generation_request request_of(std::size_t index, std::size_t prompt, std::int64_t max_tokens) {
-  generation_request r;
-  r.index = index;
-  for (std::size_t i = 0; i < prompt; ++i) r.prompt.push_back(static_cast<token_id>((index * 31 + i * 7) % 997));
-  r.max_tokens = max_tokens;
-  return r;
-}
-
-/// What a request gives when it has the executor to itself, one token a step: no scheduler takes part.
-generation alone(generation_request const& request, executor_limits limits, token_id vocabulary) {
-  limits.kv_pages = 1000;
-  limits.step_tokens = 1000;
-  auto executor = executor_of(limits, vocabulary);
-  std::vector<page_id> pages(1000);
-  for (std::size_t i = 0; i < pages.size(); ++i) pages[i] = static_cast<page_id>(i);
-  auto tokens = request.prompt;
-  std::int64_t held = 0;
-  generation g;
-  g.prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
-  for (;;) {
-    batch b;
-    b.rows.push_back({0, held, std::span<token_id const>(tokens).subspan(static_cast<std::size_t>(held)), pages, 1, request.how,
-                      random_stream(request.how, request.index)});
-    auto const token = executor.step(b).value().tokens[0];
-    held = static_cast<std::int64_t>(tokens.size());
-    if (std::count(request.end_tokens.begin(), request.end_tokens.end(), token) > 0) {
-      g.reason = finish_reason::stop;
-      return g;
-    }
-    tokens.push_back(token);
-    g.tokens.push_back(token);
-    if (static_cast<std::int64_t>(g.tokens.size()) == request.max_tokens ||
-        static_cast<std::int64_t>(tokens.size()) == limits.context)
-      return g;
-  }
-}
-
-/// A scheduler, its executor, and everything it said.
-struct driver {
-  explicit driver(executor_limits const& limits, token_id vocabulary = 1000)
-      : work(limits), executor(executor_of(limits, vocabulary)) {}
-
-  std::size_t submit(generation_request const& request) {
-    auto const id = work.submit(request, now).value();
-    by_index[id.index] = asked.size();
-    ids.push_back(id);
-    asked.push_back(request);
-    streamed.emplace_back();
-    ended.emplace_back();
-    return asked.size() - 1;
-  }
-
-  void collect() {
-    work.drain_events([&](scheduler_event& e) {
-      auto const i = by_index.at(e.id.index);
-      ASSERT_EQ(ids[i], e.id);
-      ASSERT_FALSE(ended[i]) << "an event after the end";
-      streamed[i].insert(streamed[i].end(), e.tokens.begin(), e.tokens.end());
-      if (e.end) ended[i] = std::move(*e.end);
-    });
-  }
-
-  bool begin() {
-    current = work.next_batch(now);
-    work.drain_released([&](slot_id slot) { executor.release(slot); });
-    if (current) {
-      ++steps;
-      std::set<page_id> held;
-      for (auto const& row : current->rows) held.insert(row.pages.begin(), row.pages.end());
-      EXPECT_LE(static_cast<std::int64_t>(held.size()), work.pages().size() - work.pages().free());
-    }
-    return current != nullptr;
-  }
-  void finish() {
-    auto const outcome = executor.step(*current);
-    ASSERT_TRUE(outcome) << outcome.error();
-    now += seconds{1};
-    work.complete(outcome, now);
-    collect();
-  }
-  void run() {
-    while (begin()) finish();
-  }
-
-  scheduler work;
-  paged_executor executor;
-  seconds now{0};
-  int steps = 0;
-  batch const* current = nullptr;
-  std::map<std::uint32_t, std::size_t> by_index;
-  std::vector<sequence_id> ids;
-  std::vector<generation_request> asked;
-  std::vector<std::vector<token_id>> streamed;
-  std::vector<std::optional<result<generation>>> ended;
-};
-
-}  // namespace
+using namespace gpuplace::runtime_tests;
 
 TEST(scheduler, gives_one_request_what_it_asks_for) {
   driver d(roomy);
@@ -284,6 +169,7 @@ TEST(scheduler, a_lost_device_ends_everything) {
 
 /// Random requests, cancels and tiny pools: every sequence of tokens is the one the request gets alone.
 TEST(scheduler, agrees_with_requests_run_alone) {
+  int forks = 0;
   for (unsigned seed = 0; seed < 30; ++seed) {
     std::mt19937 random(seed);
     auto const below = [&](unsigned n) { return static_cast<int>(random() % n); };
@@ -298,8 +184,10 @@ TEST(scheduler, agrees_with_requests_run_alone) {
     for (std::size_t submitted = 0; submitted < 30 || d.work.load().running + d.work.load().waiting > 0;) {
       for (auto n = below(4); n > 0 && submitted < 30; --n, ++submitted) {
         auto request = request_of(submitted, static_cast<std::size_t>(1 + below(14)), 1 + below(12));
-        request.how = {.temperature = below(2) * 0.7, .seed = seed};
+        request.how = {.temperature = below(2) * 0.7, .presence_penalty = below(3) == 0 ? 0.5 : 0.0, .seed = seed};
         request.end_tokens = {static_cast<token_id>(below(40))};
+        request.n = std::min<std::int64_t>(1 + below(3), limits.slots);
+        request.min_tokens = std::min<std::int64_t>(below(4), request.max_tokens);
         if (check_request(request, limits)) d.submit(request);
       }
       bool const running = d.begin();
@@ -313,10 +201,11 @@ TEST(scheduler, agrees_with_requests_run_alone) {
       ASSERT_LT(d.steps, 5000) << "no progress, seed " << seed;
     }
     EXPECT_EQ(d.work.pages().free(), limits.kv_pages);
+    forks += d.forks;
     for (std::size_t i = 0; i < d.asked.size(); ++i) {
       ASSERT_TRUE(d.ended[i]);
       auto const& g = d.ended[i]->value();
-      auto const expected = alone(d.asked[i], limits, vocabulary);
+      auto const expected = alone(d.asked[i], limits, vocabulary, d.samples[i]);
       EXPECT_EQ(d.streamed[i], g.tokens);
       if (cancelled.contains(i) && g.reason == finish_reason::cancelled) {
         ASSERT_LE(g.tokens.size(), expected.tokens.size());
@@ -327,4 +216,5 @@ TEST(scheduler, agrees_with_requests_run_alone) {
       }
     }
   }
+  EXPECT_GT(forks, 100);
 }

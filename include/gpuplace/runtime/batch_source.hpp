@@ -7,10 +7,12 @@
 
 #include <cstddef>
 #include <functional>
-#include <limits>
 #include <optional>
 
 namespace gpuplace {
+
+/// Most requests that an instance holds, and that a batch has with the instances, where nothing else is said.
+inline constexpr std::size_t default_requests_held = 65536;
 
 /// Where the requests of a batch come from. Memory grows with `in_flight` alone, however long the batch is.
 struct batch_source {
@@ -18,7 +20,7 @@ struct batch_source {
   /// Request `index`, asked for once, when its turn comes; nothing where it is to be skipped. Called by one handler at a time.
   std::function<std::optional<result<generation_request>>(std::size_t index)> read;
   /// Most requests that are with the instances at once. A few more than they have slots keep every device busy.
-  std::size_t in_flight = std::numeric_limits<std::size_t>::max();
+  std::size_t in_flight = default_requests_held;
 };
 
 /// Told how a batch goes on, one call at a time; either may be empty.

@@ -63,6 +63,17 @@ concept has_load = requires(I const& i) { { i.load() } -> std::same_as<instance_
 template <class I>
 concept model_instance = std::movable<I> && has_start<I> && has_load<I>;
 
+/// True, or a compile error that says what to write.
+template <class I>
+consteval bool check_model_instance() {
+  static_assert(std::movable<I>, "a model instance must be movable: a fleet keeps its instances in a row");
+  static_assert(has_start<I>,
+                "a model instance needs:  gpuplace::cancel_function start(gpuplace::generation_request, "
+                "boost::asio::any_io_executor where, gpuplace::token_sink, gpuplace::generation_handler);");
+  static_assert(has_load<I>, "a model instance needs:  gpuplace::instance_load load() const;  what routers see of it");
+  return model_instance<I>;
+}
+
 template <class B>
 concept has_memory_profile = requires(B const& b) { { b.memory() } -> std::same_as<memory_profile>; };
 

@@ -2,12 +2,14 @@
 /// @file
 /// A model instance made of a step executor: continuous batching for requests from any thread.
 
+#include <gpuplace/runtime/batch_source.hpp>
 #include <gpuplace/runtime/clock.hpp>
 #include <gpuplace/runtime/detail/instance_state.hpp>
 #include <gpuplace/runtime/execution_backend.hpp>
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -22,8 +24,10 @@ template <step_executor E>
 class step_instance {
 public:
   /// @param now  where times come from: the machine's clock unless a simulation gives its own
-  explicit step_instance(E executor, clock_function now = steady_seconds)
-      : state_(std::make_shared<detail::instance_state<E>>(std::move(executor), std::move(now))) {}
+  /// @param most_requests  held at once, running or waiting; more are refused with errc::unavailable, so that a caller who sends
+  ///                       without end hears of it before memory does
+  explicit step_instance(E executor, clock_function now = steady_seconds, std::size_t most_requests = default_requests_held)
+      : state_(std::make_shared<detail::instance_state<E>>(std::move(executor), std::move(now), most_requests)) {}
   step_instance(step_instance&&) noexcept = default;
   step_instance& operator=(step_instance&& other) noexcept {
     if (this != &other) {
@@ -39,8 +43,9 @@ public:
                         generation_handler on_end) {
     auto const prompt = static_cast<std::int64_t>(request.prompt.size());
     auto const most = std::max<std::int64_t>(0, longest(request, state_->limits()) - prompt);
-    auto stream = std::make_shared<detail::token_stream>(std::move(where), static_cast<std::size_t>(most), std::move(on_tokens),
-                                                         std::move(on_end));
+    auto const samples = static_cast<std::size_t>(std::clamp<std::int64_t>(request.n, 1, state_->limits().slots));
+    auto stream = std::make_shared<detail::token_stream>(std::move(where), samples, static_cast<std::size_t>(most),
+                                                         request.logprobs.has_value(), std::move(on_tokens), std::move(on_end));
     state_->submit(stream, std::move(request));
     return [state = std::weak_ptr(state_), ended = std::weak_ptr(stream)] {
       auto const alive = state.lock();

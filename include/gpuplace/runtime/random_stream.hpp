@@ -18,8 +18,11 @@ constexpr std::uint64_t mix_bits(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-/// The stream of the request at `index` of its batch, see batch_row::random_stream.
-constexpr std::uint64_t random_stream(sampling const& how, std::size_t index) { return mix_bits(mix_bits(how.seed) ^ index); }
+/// The stream of one sample of the request at `index` of its batch, see batch_row::random_stream.
+constexpr std::uint64_t random_stream(sampling const& how, std::size_t index, std::size_t sample = 0) {
+  auto const first = mix_bits(mix_bits(how.seed) ^ index);
+  return sample == 0 ? first : mix_bits(first ^ mix_bits(sample));
+}
 
 /// The draw for the token at `position`, uniform in [0, 1).
 constexpr double uniform_draw(std::uint64_t stream, std::int64_t position) {

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,11 +33,20 @@ struct sequence_id {
   friend bool operator==(sequence_id const&, sequence_id const&) = default;
 };
 
-/// What happened to a request: new tokens, its end, or both.
+/// What happened to a sample of a request: new tokens, its end, or both.
 struct scheduler_event {
   sequence_id id;
-  std::span<token_id const> tokens;        ///< valid while the event is looked at
-  std::optional<result<generation>> end;   ///< nothing follows it
+  std::span<token_id const> tokens;         ///< valid while the event is looked at
+  std::span<token_logprobs const> logprobs; ///< likewise, one for each token where the request asked
+  std::optional<result<generation>> end;    ///< nothing follows it
+};
+
+/// An edit that the executor does before the next step: `to` takes over the first `length` tokens of `from`. Pages that are
+/// the same in both tables are shared; the others are copied.
+struct slot_fork {
+  slot_id from = 0, to = 0;
+  std::span<page_id const> from_pages, to_pages;
+  std::int64_t length = 0;
 };
 
 /// The state machine of continuous batching: submissions and finished steps in, the next step's batch out.
@@ -44,6 +54,8 @@ struct scheduler_event {
 /// decoding sequence and fills what is left of `step_tokens` with chunks of prompts, oldest request first. A request
 /// is admitted when there is a slot and the pages for its prompt; later pages come one by one, and when none is left
 /// the youngest sequence gives up its own and is computed again later: it loses nothing and repeats nothing.
+/// Of a request with several samples, one computes the prompt and the others fork from it: whole pages of the prompt are
+/// shared, the last one, in which each continues, is copied.
 /// Threads:    none of its own; one call at a time
 /// Complexity: a step is O(its rows), and allocates nothing once warm
 class scheduler {
@@ -56,30 +68,26 @@ public:
     batch_.rows.reserve(slots);
     in_batch_.reserve(slots);
     events_.reserve(slots);
+    forks_.reserve(slots);
   }
   scheduler(scheduler&&) = delete;
 
-  /// Takes a request. Errors: as check_request, or the error of the lost device.
+  /// Takes a request, and of its samples the first. Errors: as check_request, or the error of the lost device.
   result<sequence_id> submit(generation_request request, seconds now) {
     if (lost_) return *lost_;
     GPUPLACE_CHECK(check_request(request, limits_));
-    auto const i = table_.add();
-    auto& s = table_[i];
-    s.prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
-    s.longest = longest(request, limits_);
-    s.stream = random_stream(request.how, request.index);
-    s.request = std::move(request);
-    s.tokens.clear();
-    s.computed = 0;
-    s.cancelled = s.started = false;
-    s.submitted = now;
-    s.first_step = seconds{0};
-    s.first_token.reset();
-    wait(i, false);
-    return sequence_id{i, s.reuse};
+    return add(std::move(request), 0, now);
   }
 
-  /// Ends a request: at once, or with the step it takes part in. An id that has ended is ignored.
+  /// Takes one more sample of a request whose first was submitted since the last batch.
+  sequence_id submit_sample(sequence_id first, std::size_t sample, seconds now) {
+    assert(table_[first.index].reuse == first.reuse && table_[first.index].state == state::waiting);
+    auto const id = add(table_[first.index].request, sample, now);
+    table_.join(id.index, first.index);
+    return id;
+  }
+
+  /// Ends a sample: at once, or with the step it takes part in. An id that has ended is ignored.
   void cancel(sequence_id id, seconds now) {
     if (id.index >= table_.size()) return;
     auto& s = table_[id.index];
@@ -102,6 +110,8 @@ public:
   batch const* next_batch(seconds now) {
     if (in_flight_) return nullptr;
     batch_.rows.clear();
+    forks_.clear();
+    expire(now);
     auto budget = limits_.step_tokens;
     bool const had_pages = add_running(budget);
     if (had_pages) admit(budget);
@@ -117,7 +127,7 @@ public:
   void complete(result<step_outcome> const& outcome, seconds now) {
     assert(in_flight_);
     auto const checked = check_outcome(outcome);
-    if (checked) take_tokens(outcome->tokens, now);
+    if (checked) take_tokens(*outcome, now);
     else fail_step(checked.error());
     end_step();
     forget_ended();
@@ -140,6 +150,20 @@ public:
     released_.clear();
   }
 
+  /// Calls `f(slot_fork const&)`, which gives result<void>, for each slot that continues another's prompt in the next step,
+  /// after drain_released. Stops at the first error: the step cannot run then and is to be completed with that error.
+  template <class F>
+  result<void> drain_forks(F f) {
+    for (auto const& [source, i] : forks_) {
+      auto const& [from, to] = std::pair<detail::sequence const&, detail::sequence const&>(table_[source], table_[i]);
+      auto const length = shared_tokens(to);
+      auto const pages = static_cast<std::size_t>(pages_for(length, limits_.page_tokens));
+      GPUPLACE_CHECK(f(slot_fork{from.slot, to.slot, std::span(from.pages).first(pages), std::span(to.pages).first(pages), length}));
+    }
+    forks_.clear();
+    return {};
+  }
+
   instance_load load() const {
     instance_load now;
     now.running = static_cast<std::int64_t>(running_.size());
@@ -158,6 +182,50 @@ public:
 private:
   using index = detail::sequence_index;
   using state = detail::sequence_state;
+  static constexpr seconds never{std::numeric_limits<double>::infinity()};
+
+  // ---- taking requests, and ending those whose time is over
+
+  sequence_id add(generation_request request, std::size_t sample, seconds now) {
+    auto const i = table_.add();
+    auto& s = table_[i];
+    s.prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
+    s.longest = longest(request, limits_);
+    s.stream = random_stream(request.how, request.index, sample);
+    s.watch = request.stop && request.stop->watch ? request.stop->watch() : stop_watch{};
+    s.deadline = request.time_limit ? std::optional(now + *request.time_limit) : std::nullopt;
+    if (s.deadline) next_deadline_ = std::min(next_deadline_, *s.deadline);
+    s.request = std::move(request);
+    s.sample = sample;
+    s.tokens.clear();
+    s.logprobs.clear();
+    s.computed = 0;
+    s.cancelled = s.started = false;
+    s.submitted = now;
+    s.first_step = seconds{0};
+    s.first_token.reset();
+    wait(i, false);
+    return sequence_id{i, s.reuse};
+  }
+
+  void expire(seconds now) {
+    if (now < next_deadline_) return;
+    next_deadline_ = never;
+    for (index i = 0; i < table_.size(); ++i) {
+      auto const& s = table_[i];
+      if (s.state == state::unused || !s.deadline) continue;
+      if (*s.deadline <= now) end(i, timed_out(s), {});
+      else next_deadline_ = std::min(next_deadline_, *s.deadline);
+    }
+    forget_ended();
+  }
+
+  static error timed_out(detail::sequence const& s) {
+    return {errc::timed_out,
+            "its " + std::to_string(s.request.time_limit->count()) + " s were over when it had " + std::to_string(s.generated()) + " of " +
+                std::to_string(s.longest - s.prompt_tokens) + " tokens",
+            "request " + std::to_string(s.request.index), "give it more time, or send fewer requests at once"};
+  }
 
   // ---- building a batch
 
@@ -184,17 +252,39 @@ private:
     while (budget > 0 && !waiting_.empty() && !slots_.empty()) {
       auto const i = waiting_.front();
       auto& s = table_[i];
+      auto const prompt = find_prompt(i);
+      if (prompt.soon) return;
       // Beside running sequences, leave each of them a page to grow into: admitting only to preempt would waste prefills.
-      auto const needed = pages_for(s.size(), limits_.page_tokens) + static_cast<std::int64_t>(running_.size());
+      auto const shared = prompt.in == detail::no_sequence ? 0 : shared_tokens(s) / limits_.page_tokens;
+      auto const needed = pages_for(s.size(), limits_.page_tokens) - shared + static_cast<std::int64_t>(running_.size());
       if (!running_.empty() && pool_.free() < needed) return;
-      start(i);
+      start(i, prompt.in);
       auto const chunk = std::min(s.pending(), budget);
       add_row(i, chunk);
       budget -= chunk;
     }
   }
 
-  void start(index i) {
+  /// What a forked sample takes over: all of its prompt but the last token, which it computes to draw by its own stream.
+  static std::int64_t shared_tokens(detail::sequence const& s) { return s.prompt_tokens - 1; }
+
+  struct prompt_place {
+    index in = detail::no_sequence;  ///< a running sample that has the prompt in the cache and can be truncated to it
+    bool soon = false;               ///< one is computing it
+  };
+  prompt_place find_prompt(index i) const {
+    prompt_place found;
+    for (auto k = table_[i].sibling; k != i && shared_tokens(table_[i]) > 0; k = table_[k].sibling) {
+      if (table_[k].state != state::running) continue;
+      auto const ahead = table_[k].computed - shared_tokens(table_[i]);
+      if (ahead >= 0 && ahead < limits_.step_tokens) return {k, false};
+      if (ahead < 0) found.soon = true;
+    }
+    return found;
+  }
+
+  /// @param prompt_in  the running sample whose prompt it takes over, if any
+  void start(index i, index prompt_in) {
     auto& s = table_[i];
     waiting_.remove(i);
     waiting_tokens_ -= s.size();
@@ -202,19 +292,34 @@ private:
       s.tokens = std::move(s.request.prompt);
       s.tokens.reserve(static_cast<std::size_t>(s.longest));
       s.pages.reserve(static_cast<std::size_t>(pages_for(s.longest, limits_.page_tokens)));
+      if (s.request.logprobs) s.logprobs.reserve(static_cast<std::size_t>(s.longest - s.prompt_tokens));
     }
     s.slot = slots_.back();
     slots_.pop_back();
     s.state = state::running;
     running_.push_back(i);
+    if (prompt_in != detail::no_sequence) share_prompt(prompt_in, i);
     [[maybe_unused]] bool const grown = grow(i, s.size());
     assert(grown);
+  }
+
+  void share_prompt(index from, index to) {
+    auto& s = table_[to];
+    s.computed = shared_tokens(s);
+    for (auto const page : std::span(table_[from].pages).first(static_cast<std::size_t>(s.computed / limits_.page_tokens))) {
+      pool_.share(page);
+      s.pages.push_back(page);
+    }
+    forks_.emplace_back(from, to);
   }
 
   void add_row(index i, std::int64_t chunk) {
     auto& s = table_[i];
     bool const last = chunk == s.pending();
-    batch_.rows.push_back({s.slot, s.computed, s.chunk(chunk), s.pages, last ? 1 : 0, s.request.how, s.stream});
+    auto& row = batch_.rows.emplace_back(batch_row{s.slot, s.computed, s.chunk(chunk), s.pages, last ? 1 : 0, s.request.how, s.stream});
+    if (last && s.request.how.penalised()) row.history = s.tokens, row.prompt_tokens = s.prompt_tokens;
+    if (last && s.generated() < s.request.min_tokens) row.forbidden = s.request.end_tokens;
+    if (last && s.request.logprobs) row.logprobs = *s.request.logprobs;
     in_batch_.push_back(i);
     s.in_batch = true;
   }
@@ -266,31 +371,44 @@ private:
                        std::to_string(expected),
                    "step",
                    {}};
+    bool const asked = std::any_of(batch_.rows.begin(), batch_.rows.end(), [](auto const& row) { return row.samples > 0 && row.logprobs >= 0; });
+    if (outcome->logprobs.size() != (asked ? expected : 0))
+      return error{errc::mismatch,
+                   "the executor gave " + std::to_string(outcome->logprobs.size()) + " log-probabilities for " +
+                       std::to_string(asked ? expected : 0) + " tokens",
+                   "step",
+                   {}};
     return {};
   }
 
-  void take_tokens(std::span<token_id const> tokens, seconds now) {
+  void take_tokens(step_outcome const& outcome, seconds now) {
     std::size_t next = 0;
     for (std::size_t row = 0; row < in_batch_.size(); ++row) {
       auto const i = in_batch_[row];
       auto& s = table_[i];
       s.computed += static_cast<std::int64_t>(batch_.rows[row].tokens.size());
       bool const sampled = batch_.rows[row].samples > 0;
-      auto const token = sampled ? tokens[next++] : token_id{-1};
+      auto const at = sampled ? next++ : 0;
       if (s.cancelled) end(i, finished(s, finish_reason::cancelled, now), {});
-      else if (sampled) take_token(i, token, now);
+      else if (sampled) take_token(i, outcome.tokens[at], batch_.rows[row].logprobs >= 0 ? &outcome.logprobs[at] : nullptr, now);
     }
   }
 
-  void take_token(index i, token_id token, seconds now) {
+  void take_token(index i, token_id token, token_logprobs const* probabilities, seconds now) {
     auto& s = table_[i];
     auto const& stops = s.request.end_tokens;
     if (!s.first_token) s.first_token = now;
     if (std::find(stops.begin(), stops.end(), token) != stops.end()) return end(i, finished(s, finish_reason::stop, now), {});
     s.tokens.push_back(token);
+    if (probabilities) s.logprobs.push_back(*probabilities);
     auto const fresh = std::span<token_id const>(s.tokens).last(1);
+    if (s.watch && s.watch(fresh)) return end(i, finished(s, finish_reason::stop, now), fresh);
     if (s.size() >= s.longest) return end(i, finished(s, finish_reason::length, now), fresh);
-    events_.push_back({{i, s.reuse}, fresh, std::nullopt});
+    events_.push_back({{i, s.reuse}, fresh, fresh_logprobs(s, fresh), std::nullopt});
+  }
+
+  static std::span<token_logprobs const> fresh_logprobs(detail::sequence const& s, std::span<token_id const> fresh) {
+    return std::span(s.logprobs).last(s.logprobs.empty() ? 0 : fresh.size());
   }
 
   void fail_step(error const& why) {
@@ -311,6 +429,7 @@ private:
   generation finished(detail::sequence const& s, finish_reason reason, seconds now) const {
     generation g;
     if (!s.tokens.empty()) g.tokens.assign(s.tokens.begin() + s.prompt_tokens, s.tokens.end());
+    g.logprobs = s.logprobs;
     g.reason = reason;
     g.prompt_tokens = s.prompt_tokens;
     g.total = now - s.submitted;
@@ -322,7 +441,7 @@ private:
   /// Leaves `i` in running_: forget_ended() takes all that ended out at once.
   void end(index i, result<generation> how, std::span<token_id const> fresh) {
     auto& s = table_[i];
-    events_.push_back({{i, s.reuse}, fresh, std::move(how)});
+    events_.push_back({{i, s.reuse}, fresh, fresh_logprobs(s, fresh), std::move(how)});
     if (s.state == state::running) {
       give_up(i);
     } else {
@@ -357,6 +476,8 @@ private:
   std::optional<error> lost_;
   std::vector<scheduler_event> events_;
   std::vector<slot_id> released_;
+  std::vector<std::pair<index, index>> forks_;  ///< from one running sequence to another, before the step
+  seconds next_deadline_ = never;
 };
 
 }  // namespace gpuplace

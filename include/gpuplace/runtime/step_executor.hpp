@@ -52,7 +52,9 @@ concept has_async_step = requires(E& e, batch const& b, step_handler handler) {
 };
 
 /// What happens to sequences between steps, called on the step context: `fork` copies the pages of what slot `from` holds
-/// for a second continuation in slot `to`, `truncate` leaves the first `length` tokens of a slot, `release` ends a sequence.
+/// for a second continuation in slot `to`, but for those that are the same in both tables, which the two then share and do
+/// not write; `truncate` leaves the first `length` tokens of a slot, fewer than `step_tokens` less than it held; `release`
+/// ends a sequence.
 /// A slot starts at position 0 when it is first used and after `release`.
 template <class E>
 concept has_sequence_edits = requires(E& e, slot_id slot, std::span<page_id const> pages, std::int64_t length) {

@@ -4,6 +4,7 @@
 
 #include <gpuplace/runtime/random_stream.hpp>
 #include <gpuplace/runtime/step_executor.hpp>
+#include <gpuplace/simulation/made_up_tokens.hpp>
 #include <gpuplace/simulation/virtual_clock.hpp>
 
 #include <algorithm>
@@ -25,8 +26,8 @@ using step_cost_function = std::function<seconds(batch const&)>;
 using fault_function = std::function<std::optional<error>()>;
 
 /// Runs on a virtual clock. The next token is a hash of all tokens before it, and of the request's random stream where it
-/// samples: independent of batch and placement, as a real model's is. It keeps no KV cache; the paged_executor of testing/
-/// finds mistakes in page tables.
+/// samples: independent of batch and placement, as a real model's is. Penalties and filters have nothing to work on and change
+/// no token; forbidden tokens do not come. It keeps no KV cache; the paged_executor of testing/ finds mistakes in page tables.
 /// Threads:    all calls on the clock's loop
 class simulated_executor {
 public:
@@ -81,6 +82,8 @@ private:
 
     step_outcome run(batch const& work) {
       step_outcome outcome;
+      bool const asked =
+          std::any_of(work.rows.begin(), work.rows.end(), [](auto const& row) { return row.samples > 0 && row.logprobs >= 0; });
       for (auto const& row : work.rows) {
         auto& hashes = seen[static_cast<std::size_t>(row.slot)];
         hashes.resize(static_cast<std::size_t>(row.start));
@@ -88,13 +91,15 @@ private:
         for (auto const token : row.tokens) hashes.push_back(hash = mix_bits(hash ^ static_cast<std::uint64_t>(token)));
         for (auto at = hashes.size() - static_cast<std::size_t>(row.samples); at < hashes.size(); ++at)
           outcome.tokens.push_back(next(row, hashes[at], at));
+        for (auto i = row.samples; i > 0 && asked; --i)
+          outcome.logprobs.push_back(made_up_logprobs(*(outcome.tokens.end() - i), row.logprobs, vocabulary));
       }
       return outcome;
     }
 
     token_id next(batch_row const& row, std::uint64_t hash, std::size_t position) const {
       if (!row.how.greedy()) hash = mix_bits(hash ^ mix_bits(row.random_stream ^ position));
-      return static_cast<token_id>(hash % static_cast<std::uint64_t>(vocabulary));
+      return first_allowed(hash, row.forbidden, vocabulary);
     }
   };
 

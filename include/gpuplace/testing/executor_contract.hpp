@@ -35,9 +35,17 @@ struct contract_sequence {
   std::int64_t held = 0;
   sampling how;
   std::uint64_t stream = 0;
+  std::size_t prompt = 0;
+  std::vector<token_id> forbidden;
+  std::int32_t logprobs = -1;
 
   batch_row row(std::size_t count, std::int32_t samples) const {
-    return {slot, held, std::span(tokens).subspan(static_cast<std::size_t>(held), count), pages, samples, how, stream};
+    auto const end = static_cast<std::size_t>(held) + count;
+    batch_row made{slot, held, std::span(tokens).subspan(static_cast<std::size_t>(held), count), pages, samples, how, stream};
+    if (how.penalised()) made.history = std::span(tokens).first(end), made.prompt_tokens = static_cast<std::int64_t>(prompt);
+    made.forbidden = forbidden;
+    made.logprobs = logprobs;
+    return made;
   }
   std::size_t pending() const { return tokens.size() - static_cast<std::size_t>(held); }
 };
@@ -50,7 +58,13 @@ public:
 
   result<void> run() {
     GPUPLACE_CHECK(roomy());
-    for (auto const& how : {sampling{}, sampling{.temperature = 0.8, .top_p = 0.9, .top_k = 40, .seed = 3}}) {
+    sampling const penalised{.temperature = 0.9,
+                             .min_p = 0.02,
+                             .repetition_penalty = 1.3,
+                             .frequency_penalty = 0.4,
+                             .presence_penalty = 0.2,
+                             .seed = 4};
+    for (auto const& how : {sampling{}, sampling{.temperature = 0.8, .top_p = 0.9, .top_k = 40, .seed = 3}, penalised}) {
       how_ = how;
       GPUPLACE_CHECK(repeats());
       GPUPLACE_CHECK(chunks());
@@ -58,6 +72,9 @@ public:
       GPUPLACE_CHECK(verifies());
       GPUPLACE_CHECK(truncates());
       GPUPLACE_CHECK(forks());
+      GPUPLACE_CHECK(shares());
+      GPUPLACE_CHECK(forbids());
+      GPUPLACE_CHECK(tells());
       GPUPLACE_CHECK(reuses());
     }
     if (!driver_.handlers_are_posted)
@@ -99,6 +116,7 @@ private:
       s.tokens.push_back(static_cast<token_id>(mix_bits(which * 1000 + i) % static_cast<std::uint64_t>(settings_.vocabulary)));
     s.how = how_;
     s.stream = random_stream(how_, which);
+    s.prompt = length;
     return s;
   }
 
@@ -270,6 +288,83 @@ private:
     return same("the second of a fork", to, expected);
   }
 
+  /// Forked sequences that read the same pages and write their own give what each gives alone, side by side.
+  result<void> shares() {
+    GPUPLACE_CHECK(alone(3, 1));
+    GPUPLACE_TRY(auto const expected, alone(0, 0));
+    auto from = make(0, 0);
+    auto const prompt = from.tokens.size();
+    GPUPLACE_CHECK(advance(from, from.pending()));
+    auto to = make(0, 1);
+    to.held = static_cast<std::int64_t>(prompt) - 1;
+    auto const whole = to.held / limits_.page_tokens;
+    std::copy_n(from.pages.begin(), whole, to.pages.begin());
+    auto const used = static_cast<std::size_t>(pages_for(to.held, limits_.page_tokens));
+    result<void> copied;
+    driver_.edit([&] {
+      copied = driver_.executor().fork(from.slot, to.slot, std::span<page_id const>(from.pages).first(used),
+                                       std::span<page_id const>(to.pages).first(used));
+      driver_.executor().truncate(to.slot, to.held);
+    });
+    GPUPLACE_CHECK(copied);
+    while (from.tokens.size() < expected.size() || to.tokens.size() < expected.size()) {
+      std::vector<contract_sequence*> rows;
+      for (auto* const s : {&from, &to})
+        if (s->tokens.size() < expected.size()) rows.push_back(s);
+      std::vector<std::size_t> const counts(rows.size(), 1);
+      GPUPLACE_CHECK(advance(rows, counts));
+    }
+    release(from);
+    release(to);
+    GPUPLACE_CHECK(same("the first of two that share pages", from, expected));
+    return same("the second of two that share pages", to, expected);
+  }
+
+  /// A forbidden token does not come, and nothing is forbidden afterwards.
+  result<void> forbids() {
+    GPUPLACE_TRY(auto const expected, alone(1, 0));
+    auto s = make(1, 0);
+    auto const prompt = s.tokens.size();
+    for (int round = 0; round < 3; ++round) {
+      s.forbidden.push_back(expected[prompt]);
+      if (round > 0) s.forbidden.push_back(s.tokens[prompt]), s.tokens.pop_back(), release(s);
+      GPUPLACE_CHECK(advance(s, s.pending()));
+      if (std::count(s.forbidden.begin(), s.forbidden.end(), s.tokens[prompt]) > 0)
+        return fault("forbidden tokens", "token " + std::to_string(s.tokens[prompt]) + " came, which was forbidden");
+    }
+    release(s);
+    GPUPLACE_TRY(auto again, alone(1, 0));
+    s.tokens = std::move(again);
+    return same("after tokens were forbidden", s, expected);
+  }
+
+  /// Log-probabilities come beside the tokens of rows that ask, and change none.
+  result<void> tells() {
+    GPUPLACE_TRY(auto const expected, alone(0, 0));
+    GPUPLACE_TRY(auto const other, alone(1, 1));
+    auto asks = make(0, 0), silent = make(1, 1);
+    asks.logprobs = 3;
+    batch work;
+    work.rows.push_back(silent.row(silent.pending(), 1));
+    work.rows.push_back(asks.row(asks.pending(), 1));
+    GPUPLACE_TRY(auto const outcome, driver_.step(work));
+    release(asks);
+    release(silent);
+    if (outcome.logprobs.size() != 2)
+      return fault("logprobs", std::to_string(outcome.logprobs.size()) + " came beside 2 tokens");
+    auto const& told = outcome.logprobs[1];
+    if (outcome.tokens[1] != expected[asks.prompt] || outcome.tokens[0] != other[silent.prompt])
+      return fault("logprobs", "asking for them changes a token");
+    if (!outcome.logprobs[0].top.empty()) return fault("logprobs", "a row that did not ask has alternatives");
+    if (told.chosen.token != outcome.tokens[1]) return fault("logprobs", "they are of another token than the one chosen");
+    if (!(told.chosen.logprob <= 0)) return fault("logprobs", "a logarithm of a probability is positive, or no number");
+    auto const likelier = [](token_probability const& a, token_probability const& b) { return a.logprob > b.logprob; };
+    if (told.top.size() != 3 || !std::is_sorted(told.top.begin(), told.top.end(), likelier))
+      return fault("logprobs", "3 alternatives were asked for, likeliest first, " + std::to_string(told.top.size()) + " came");
+    if (how_ == sampling{} && told.top[0] != told.chosen) return fault("logprobs", "the greedy token is not the likeliest");
+    return {};
+  }
+
   /// A slot and its pages serve one sequence after another.
   result<void> reuses() {
     GPUPLACE_TRY(auto const expected, alone(3, 0));
@@ -291,8 +386,9 @@ private:
 }  // namespace detail
 
 /// Runs the contract on `executor`: tokens are the same alone and in any batch, in one piece and in chunks, in any slot
-/// and pages, forked, after a rejected draft and in a slot used before, greedy and sampled. Exact: give it an executor that
-/// computes in fp32, or one that promises as much for its format.
+/// and pages, forked, sharing pages, after a rejected draft and in a slot used before; greedy, sampled and with penalties;
+/// forbidden tokens do not come, and log-probabilities come where they are asked for. Exact: give it an executor that computes
+/// in fp32, or one that promises as much for its format.
 /// @param wait  as step_driver's: how to wait for the step context
 template <step_executor E, class Wait = wait_for_thread>
 result<void> check_executor(E& executor, Wait wait = {}, executor_contract_settings const& settings = {}) {

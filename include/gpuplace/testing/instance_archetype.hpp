@@ -29,7 +29,7 @@ public:
 private:
   explicit archetype_instance(int) {}
 };
-static_assert(model_instance<archetype_instance>);
+static_assert(check_model_instance<archetype_instance>());
 
 /// Offers what `execution_backend` asks for and nothing more: no default constructor, no assignment.
 class archetype_backend {

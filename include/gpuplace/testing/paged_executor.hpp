@@ -4,6 +4,7 @@
 
 #include <gpuplace/runtime/random_stream.hpp>
 #include <gpuplace/runtime/step_executor.hpp>
+#include <gpuplace/simulation/made_up_tokens.hpp>
 #include <gpuplace/testing/contract.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -20,8 +21,8 @@
 namespace gpuplace::testing {
 
 /// Writes every token into a simulated KV pool through the row's page table, and makes the next token from a hash of what
-/// the page table then shows: a mistake in pages, positions or slots changes tokens. It also refuses batches that break
-/// the rules of batch.hpp. For tests of schedulers and instances; simulated_executor is the one with times.
+/// the page table then shows: a mistake in pages, positions or slots changes tokens. Penalties mix the history into it. It
+/// also refuses batches that break the rules of batch.hpp. For tests of schedulers and instances; simulated_executor is the one with times.
 class paged_executor {
 public:
   paged_executor(boost::asio::any_io_executor context, executor_limits const& limits, token_id vocabulary = 1000)
@@ -83,6 +84,8 @@ private:
       for (auto const& row : work.rows) {
         auto const end = row.start + static_cast<std::int64_t>(row.tokens.size());
         for (auto last = end - row.samples; last < end; ++last) outcome.tokens.push_back(next(row, last));
+        for (auto i = row.samples; i > 0 && asks(work); --i)
+          outcome.logprobs.push_back(made_up_logprobs(*(outcome.tokens.end() - i), row.logprobs, vocabulary));
         held[static_cast<std::size_t>(row.slot)] = end;
       }
       return outcome;
@@ -92,11 +95,23 @@ private:
       std::uint64_t seen = 0;
       for (std::int64_t p = 0; p <= last; ++p) seen = mix_bits(seen ^ cell(row, p));
       if (!row.how.greedy()) seen = mix_bits(seen ^ mix_bits(row.random_stream ^ static_cast<std::uint64_t>(last)));
-      return static_cast<token_id>(seen % static_cast<std::uint64_t>(vocabulary));
+      if (row.how.penalised()) seen = mix_bits(seen ^ history_up_to(row, last));
+      return first_allowed(seen, row.forbidden, vocabulary);
+    }
+
+    static std::uint64_t history_up_to(batch_row const& row, std::int64_t last) {
+      auto seen = static_cast<std::uint64_t>(row.prompt_tokens);
+      for (auto const token : row.history.first(static_cast<std::size_t>(last + 1))) seen = mix_bits(seen ^ static_cast<std::uint64_t>(token));
+      return seen;
+    }
+
+    static bool asks(batch const& work) {
+      return std::any_of(work.rows.begin(), work.rows.end(), [](auto const& row) { return row.samples > 0 && row.logprobs >= 0; });
     }
 
     result<void> check(batch const& work) const {
-      std::vector<bool> slots(held.size()), pages(static_cast<std::size_t>(limits.kv_pages));
+      std::vector<bool> slots(held.size());
+      std::vector<int> readers(static_cast<std::size_t>(limits.kv_pages)), writers(readers.size());
       if (work.rows.empty()) return broken("batch", "it has no rows");
       if (work.token_count() > limits.step_tokens)
         return broken("batch", std::to_string(work.token_count()) + " tokens, more than " + std::to_string(limits.step_tokens));
@@ -113,12 +128,18 @@ private:
         if (static_cast<std::int64_t>(row.pages.size()) * limits.page_tokens < end) return broken("batch", "too few pages");
         if (row.samples < 0 || row.samples > static_cast<std::int64_t>(row.tokens.size()))
           return broken("batch", "too many samples");
-        for (auto const page : row.pages) {
-          if (page < 0 || page >= limits.kv_pages || pages[static_cast<std::size_t>(page)])
-            return broken("batch", "page " + std::to_string(page) + " twice, or out of range");
-          pages[static_cast<std::size_t>(page)] = true;
+        if (row.samples > 0 && row.how.penalised() && static_cast<std::int64_t>(row.history.size()) != end)
+          return broken("batch", "a history of " + std::to_string(row.history.size()) + " tokens for a row that ends at " + std::to_string(end));
+        for (std::size_t i = 0; i < row.pages.size(); ++i) {
+          auto const page = row.pages[i];
+          if (page < 0 || page >= limits.kv_pages) return broken("batch", "page " + std::to_string(page) + " is out of range");
+          bool const only_read = static_cast<std::int64_t>(i + 1) * limits.page_tokens <= row.start;
+          ++(only_read ? readers : writers)[static_cast<std::size_t>(page)];
         }
       }
+      for (std::size_t page = 0; page < writers.size(); ++page)
+        if (writers[page] > 1 || (writers[page] == 1 && readers[page] > 0))
+          return broken("batch", "page " + std::to_string(page) + " is written by one row and held by another");
       return {};
     }
   };

@@ -4,6 +4,7 @@
 
 #include <gpuplace/routing/contiguous_shards.hpp>
 #include <gpuplace/runtime/batch_source.hpp>
+#include <gpuplace/runtime/detail/routed_request.hpp>
 #include <gpuplace/runtime/execution_backend.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -44,9 +45,8 @@ private:
 /// One batch under way. Everything happens on a strand of the caller's executor.
 class batch_feed : public std::enable_shared_from_this<batch_feed> {
 public:
-  using token_call = std::function<void(std::size_t instance, token_piece const&)>;
   /// Starts one request on the instance that a router chooses.
-  using start_one = std::function<cancel_function(generation_request, boost::asio::any_io_executor where, token_call, generation_handler)>;
+  using start_one = std::function<cancel_function(generation_request, boost::asio::any_io_executor where, placed_sink, generation_handler)>;
 
   batch_feed(batch_source source, feed_order order, batch_sinks sinks, boost::asio::any_io_executor const& where, start_one start,
              std::function<void(std::size_t)> on_end)
@@ -74,7 +74,7 @@ private:
     auto request = source_.read(i);
     if (!request) return;
     if (!*request) return tell(i, request->error());
-    token_call on_tokens;
+    placed_sink on_tokens;
     if (sinks_.on_tokens)
       on_tokens = [self = shared_from_this(), i](std::size_t instance, token_piece const& fresh) {
         self->sinks_.on_tokens(i, instance, fresh);

@@ -7,6 +7,7 @@
 #include <gpuplace/routing/routing_strategy.hpp>
 #include <gpuplace/runtime/batch_source.hpp>
 #include <gpuplace/runtime/detail/batch_feed.hpp>
+#include <gpuplace/runtime/detail/routed_request.hpp>
 #include <gpuplace/runtime/execution_backend.hpp>
 #include <gpuplace/runtime/instance_statistics.hpp>
 
@@ -22,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -85,19 +87,19 @@ public:
 
   cancel_function generate(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
                            generation_handler on_end) {
-    auto const chosen = choose(request);
-    if (!chosen) return refuse<result<generation>>(where, std::move(on_end), chosen.error());
-    return generate_on(*chosen, std::move(request), std::move(where), std::move(on_tokens), std::move(on_end));
+    placed_sink sink;
+    if (on_tokens) sink = [on_tokens = std::move(on_tokens)](std::size_t, token_piece const& fresh) { on_tokens(fresh); };
+    return generate_one(std::move(request), where, std::move(sink), std::move(on_end));
   }
 
-  cancel_function generate_on(std::size_t at, generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
-                              generation_handler on_end) {
-    return instances_[at].start(std::move(request), std::move(where), std::move(on_tokens),
-                                [self = this->shared_from_this(), at, on_end = std::move(on_end)](result<generation> g) {
-                                  if (g) g->instance = at;
-                                  self->observe(at, g);
-                                  on_end(std::move(g));
-                                });
+  /// Starts a request on one instance; refuses it once the fleet closes.
+  cancel_function start_on(std::size_t at, generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
+                           generation_handler on_end) {
+    std::shared_lock const open(closing_);
+    if (phase_ != phase::running)
+      return refuse<result<generation>>(where, std::move(on_end),
+                                        error{errc::unavailable, "the fleet is closing", "request " + std::to_string(request.index), {}});
+    return instances_[at].start(std::move(request), std::move(where), std::move(on_tokens), std::move(on_end));
   }
 
   cancel_function generate_all(std::vector<generation_request> requests, batch_sinks sinks, boost::asio::any_io_executor where,
@@ -121,11 +123,16 @@ public:
   void close() {
     abandoned_ = true;
     if (loaders_) loaders_->join();
-    phase_ = phase::closed;
+    {
+      std::unique_lock const nobody_else(closing_);
+      phase_ = phase::closed;
+    }
     instances_.clear();
   }
 
 private:
+  using routed = routed_request<fleet_state>;
+  friend routed;
   enum class phase { idle, starting, running, closed };
 
   struct loading {
@@ -157,14 +164,13 @@ private:
     batch_sinks sinks;
   };
 
-  cancel_function generate_one(generation_request request, boost::asio::any_io_executor const& where, batch_feed::token_call on_tokens,
+  cancel_function generate_one(generation_request request, boost::asio::any_io_executor const& where, placed_sink on_tokens,
                                generation_handler on_end) {
     auto const chosen = choose(request);
     if (!chosen) return refuse<result<generation>>(where, std::move(on_end), chosen.error());
-    token_sink sink;
-    if (on_tokens)
-      sink = [on_tokens = std::move(on_tokens), at = *chosen](token_piece const& fresh) { on_tokens(at, fresh); };
-    return generate_on(*chosen, std::move(request), where, std::move(sink), std::move(on_end));
+    return std::make_shared<routed>(this->shared_from_this(), std::move(request), instances_.size(), where, std::move(on_tokens),
+                                    std::move(on_end))
+        ->run(*chosen);
   }
 
   template <class Value, class Handler>
@@ -213,6 +219,7 @@ private:
   }
 
   result<std::size_t> choose(generation_request const& request) const {
+    std::shared_lock const open(closing_);
     if (phase_ != phase::running)
       return error{errc::unavailable, "nothing is started yet", "async_generate", "wait for async_start to complete"};
     thread_local std::vector<instance_load> snapshot;
@@ -250,7 +257,8 @@ private:
   B backend_;
   std::atomic<phase> phase_{phase::idle};
   std::atomic<bool> abandoned_{false};
-  std::vector<instance> instances_;  ///< written before phase::running, then only by close
+  mutable std::shared_mutex closing_;  ///< held shared by those who use instances_, who may be handlers of the fleet's own
+  std::vector<instance> instances_;    ///< written before phase::running, then only by close
   std::optional<boost::asio::thread_pool> loaders_;
 };
 

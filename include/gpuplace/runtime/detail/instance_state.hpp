@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -26,12 +27,14 @@ class instance_state : public std::enable_shared_from_this<instance_state<E>> {
 public:
   using stream_pointer = std::shared_ptr<token_stream>;
 
-  instance_state(E executor, clock_function now)
+  /// @param most_requests  held at once, running or waiting
+  instance_state(E executor, clock_function now, std::size_t most_requests)
       : executor_(std::move(executor)),
         limits_(executor_->limits()),
         context_(executor_->get_executor()),
         scheduler_(limits_),
-        now_(std::move(now)) {
+        now_(std::move(now)),
+        most_requests_(most_requests) {
     statistics_.slots = limits_.slots;
     inbox_.reserve(inbox_reserve);
     taken_.reserve(inbox_reserve);
@@ -40,10 +43,17 @@ public:
   executor_limits const& limits() const { return limits_; }
 
   void submit(stream_pointer stream, generation_request request) {
+    if (requests_.fetch_add(1, std::memory_order_relaxed) >= most_requests_) {
+      requests_.fetch_sub(1, std::memory_order_relaxed);
+      return stream->refuse({errc::unavailable, "the instance holds " + std::to_string(most_requests_) + " requests already",
+                             "request " + std::to_string(request.index), "send it when one of them has ended, or to another instance"});
+    }
     auto const tokens = static_cast<std::int64_t>(request.prompt.size());
     send({std::move(stream), std::move(request), now_(), tokens});
   }
-  void cancel(stream_pointer stream) { send({std::move(stream), std::nullopt, seconds{0}, 0}); }
+  void cancel(stream_pointer stream) {
+    if (stream->begin_cancel()) send({std::move(stream), std::nullopt, seconds{0}, 0});
+  }
 
   instance_load load() const {
     auto const read = [](auto const& value) { return value.load(std::memory_order_relaxed); };
@@ -91,7 +101,7 @@ private:
     if (closed_) {
       hold.unlock();
       if (m.request)
-        m.stream->end(error{errc::unavailable, "the instance is closing", "instance", "send the request to another instance"});
+        refuse(*m.stream, {errc::unavailable, "the instance is closing", "instance", "send the request to another instance"});
       return;
     }
     if (m.request) {
@@ -121,15 +131,28 @@ private:
   /// Takes what came in, starts the next step, and only then spends time on telling people.
   void proceed() {
     take_inbox();
-    if (auto const* next = scheduler_.next_batch(now_())) {
-      in_step_ = {static_cast<std::int64_t>(next->rows.size()), next->token_count()};
+    while (auto const* next = scheduler_.next_batch(now_())) {
       scheduler_.drain_released([&](slot_id slot) { executor_->release(slot); });
+      if (auto const forked = fork_slots(); !forked) {
+        scheduler_.complete(forked.error(), now_());
+        continue;
+      }
+      in_step_ = {static_cast<std::int64_t>(next->rows.size()), next->token_count()};
       executor_->async_step(*next, [weak = this->weak_from_this()](result<step_outcome> outcome) {
         if (auto const self = weak.lock()) self->stepped(outcome);
       });
+      break;
     }
     publish();  // before anybody hears of an end: a router that then looks sees it
     deliver();
+  }
+
+  result<void> fork_slots() {
+    return scheduler_.drain_forks([&](slot_fork const& f) -> result<void> {
+      GPUPLACE_CHECK(executor_->fork(f.from, f.to, f.from_pages, f.to_pages));
+      executor_->truncate(f.to, f.length);
+      return {};
+    });
   }
 
   void take_inbox() {
@@ -145,25 +168,38 @@ private:
   void begin(message& m) {
     sent_.fetch_sub(1, std::memory_order_relaxed);
     sent_tokens_.fetch_sub(m.tokens, std::memory_order_relaxed);
-    auto const id = scheduler_.submit(*std::move(m.request), m.at);
-    if (!id) return m.stream->end(id.error());
-    if (streams_.size() <= id->index) streams_.resize(id->index + 1);
-    m.stream->id = *id;
-    streams_[id->index] = std::move(m.stream);
+    auto const first = scheduler_.submit(*std::move(m.request), m.at);
+    if (!first) return refuse(*m.stream, first.error());
+    for (std::size_t sample = 0; sample < m.stream->samples(); ++sample)
+      place(m.stream, sample, sample == 0 ? *first : scheduler_.submit_sample(*first, sample, m.at));
+  }
+
+  void place(stream_pointer const& stream, std::size_t sample, sequence_id id) {
+    if (placed_.size() <= id.index) placed_.resize(id.index + 1);
+    stream->id(sample) = id;
+    placed_[id.index] = {stream, sample};
   }
 
   void stop(token_stream& stream) {
-    if (stream.id) scheduler_.cancel(*stream.id, now_());
+    for (std::size_t sample = 0; sample < stream.samples(); ++sample)
+      if (auto const& id = stream.id(sample)) scheduler_.cancel(*id, now_());
   }
 
   void deliver() {
     scheduler_.drain_events([&](scheduler_event& e) {
-      auto& stream = streams_[e.id.index];
-      stream->push(e.tokens);
+      auto& [stream, sample] = placed_[e.id.index];
+      stream->push(sample, e.tokens, e.logprobs);
       if (!e.end) return;
-      stream->id.reset();
-      std::exchange(stream, nullptr)->end(*std::move(e.end));
+      stream->id(sample).reset();
+      auto const ended = std::exchange(stream, nullptr);
+      if (ended->running() == 1) requests_.fetch_sub(1, std::memory_order_relaxed);  // before anybody hears of the end
+      ended->end(sample, *std::move(e.end));
     });
+  }
+
+  void refuse(token_stream& stream, error why) {
+    requests_.fetch_sub(1, std::memory_order_relaxed);
+    stream.refuse(std::move(why));
   }
 
   void count(seconds device_time) {
@@ -187,8 +223,14 @@ private:
   executor_limits limits_;
   decltype(std::declval<E&>().get_executor()) context_;
   scheduler scheduler_;
-  std::vector<stream_pointer> streams_;  ///< by sequence_id::index
+  struct placed {
+    stream_pointer stream;
+    std::size_t sample = 0;
+  };
+  std::vector<placed> placed_;  ///< by sequence_id::index
   clock_function now_;
+  std::size_t most_requests_;
+  std::atomic<std::size_t> requests_{0};
 
   std::mutex work_mutex_;  ///< the step context against close(); nobody else takes it
   bool stopping_ = false;

@@ -24,6 +24,11 @@ struct sequence {
   generation_request request;   ///< its prompt moves to `tokens` when the sequence is admitted
   std::vector<token_id> tokens; ///< prompt, then what was generated
   std::vector<page_id> pages;
+  std::vector<token_logprobs> logprobs;  ///< of what was generated, where asked
+  stop_watch watch;                      ///< empty where the request has no stop rule
+  std::optional<seconds> deadline;
+  std::size_t sample = 0;
+  sequence_index sibling = no_sequence;  ///< the samples of one request form a ring
   std::int64_t prompt_tokens = 0;
   std::int64_t longest = 0;   ///< most tokens it may reach
   std::int64_t computed = 0;  ///< tokens in the KV cache
@@ -57,16 +62,26 @@ public:
     if (unused_.empty()) {
       all_.emplace_back();
       unused_.reserve(all_.capacity());
-      return size() - 1;
+      return all_.back().sibling = size() - 1;
     }
     auto const i = unused_.back();
     unused_.pop_back();
-    return i;
+    return all_[i].sibling = i;
+  }
+
+  /// Makes `i`, which stands alone, another sample of the request of `of`.
+  void join(sequence_index i, sequence_index of) {
+    all_[i].sibling = all_[of].sibling;
+    all_[of].sibling = i;
   }
 
   /// Ends the sequence at `i`. Its place is not used again before recycle(): somebody still has to hear of the end.
   void remove(sequence_index i) {
     auto& s = all_[i];
+    auto before = i;
+    while (all_[before].sibling != i) before = all_[before].sibling;
+    all_[before].sibling = s.sibling;
+    s.sibling = i;
     s.state = sequence_state::unused;
     ++s.reuse;
     ended_.push_back(i);

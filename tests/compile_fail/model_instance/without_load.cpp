@@ -1,0 +1,8 @@
+// expected-error {{"a model instance needs:  gpuplace::instance_load load() const;"}}
+#include <gpuplace/runtime/execution_backend.hpp>
+
+struct instance {
+  gpuplace::cancel_function start(gpuplace::generation_request, boost::asio::any_io_executor, gpuplace::token_sink,
+                                  gpuplace::generation_handler);
+};
+constexpr bool checked = gpuplace::check_model_instance<instance>();
