@@ -32,7 +32,10 @@ result<void> print_topology(topo_options const& options) {
     auto const form = options.all_paths ? topology::json_form::paths : topology::json_form::automatic;
     fmt::print("{}\n", topology::to_json(seen, form).dump(2));
   } else {
+    if (seen.devices().empty())
+      return error{errc::not_found, "no device is visible", options.topology, "check CUDA_VISIBLE_DEVICES, or name another --topology"};
     fmt::print("{}", topology::to_table(topology::all_devices(seen)));
+    for (auto const& note : seen.notes) fmt::print("note: {}\n", note);
   }
   return {};
 }
@@ -45,7 +48,7 @@ void add_topo(CLI::App& app, action& chosen) {
   command->footer("Examples:\n"
                   "  gpuplace topo\n"
                   "  gpuplace topo --topology preset:dgx-h100\n"
-                  "  nvidia-smi topo -m > machine.txt; gpuplace topo --topology machine.txt\n"
+                  "  nvidia-smi topo -m > machine.txt; gpuplace topo --topology machine.txt@h100\n"
                   "  gpuplace topo --topology preset:dgx1-v100 --format dot | dot -Tsvg > machine.svg\n"
                   "CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER hide and renumber devices as CUDA does.");
   command->add_option("--topology", options->topology, std::string(topology::source_forms))->type_name("SRC")->capture_default_str();

@@ -86,3 +86,21 @@ TEST(uniform, refuses_what_makes_no_machine) {
 TEST(uniform, a_hundred_thousand_devices_are_no_trouble) {
   EXPECT_EQ(topology::uniform("100000x80GiB")->devices().size(), 100000u);
 }
+
+TEST(preset, machines_have_other_names_too) {
+  for (auto const& alias : topology::detail::preset_aliases) {
+    auto const g = topology::preset(alias.name);
+    ASSERT_TRUE(g) << alias.name << g.error();
+    EXPECT_EQ(g->devices().size(), topology::preset(alias.means)->devices().size());
+  }
+}
+
+TEST(preset, dgx2_and_mi300x_are_joined_as_they_are_built) {
+  auto const dgx2 = topology::all_devices(topology::preset("dgx2-v100").value());
+  ASSERT_EQ(dgx2.size(), 16u);
+  EXPECT_EQ(dgx2.path(0, 15).label(), "NV6");
+  auto const amd = topology::all_devices(topology::preset("8xmi300x").value());
+  EXPECT_EQ(amd.path(0, 7).label(), "XGMI");
+  EXPECT_NEAR(amd.path(0, 7).bandwidth.value(), 48, 1e-9);
+  EXPECT_TRUE(topology::preset("9xmi300x").has_error());
+}

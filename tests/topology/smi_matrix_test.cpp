@@ -111,3 +111,55 @@ TEST(smi_matrix, any_prefix_of_a_real_file_is_read_or_refused) {
   for (std::size_t n = 0; n < text.size(); n += 7) read += topology::read_text(std::string_view(text).substr(0, n)).has_value();
   EXPECT_GT(read, 0);
 }
+
+TEST(smi_matrix, what_pages_and_terminals_do_to_it_does_not_matter) {
+  for (auto const* text : {
+           "GPU0 GPU1 mlx5_0 CPU Affinity NUMA Affinity\nGPU0 X SOC PHB 0-7 0\nGPU1 SOC X SOC 8-15 1\nmlx5_0 PHB SOC X\n",
+           "$ nvidia-smi topo -m\r\n\t\x1b[4mGPU0\tGPU1\tmlx5_0\tCPU Affinity\tNUMA Affinity\x1b[0m\r\nGPU0\t X \tSYS\tPHB\t0-7\t0\r\n"
+           "GPU1\tSYS\t X \tSYS\t8-15\t1\r\nmlx5_0\tPHB\tSYS\t X \t\t\r\n\r\nLegend:\r\n",
+           "\tGPU0\tGPU1\tmlx5_0\tCPU Affinity\tNUMA Affinity\n\nGPU0 \t X\tSYS \t PHB\t0-7\t0\nGPU1\tSYS\t\t X \tSYS\t8-15\t1\n"
+           "mlx5_0\tPHB\tSYS\tX\n",
+           "| | GPU0 | GPU1 | mlx5_0 | CPU Affinity | NUMA Affinity |\n|---|---|---|---|---|---|\n| GPU0 | X | SYS | PHB | 0-7 | 0 |\n"
+           "| GPU1 | SYS | X | SYS | 8-15 | 1 |\n| mlx5_0 | PHB | SYS | X | | |\n",
+           "\xef\xbb\xbf\x1b(B        GPU0  GPU1  mlx5_0  CPU Affinity  NUMA Affinity\nGPU0\xc2\xa0\xc2\xa0 X  SYS  PHB  0-7  0\n"
+           "GPU1  SYS  X  SYS  8-15  1\nmlx5_0  PHB  SYS  X\n"}) {
+    auto const g = topology::read_text(text);
+    ASSERT_TRUE(g) << text << g.error();
+    ASSERT_EQ(g->devices().size(), 2u) << text;
+    EXPECT_EQ(topology::all_devices(*g).path(0, 1).label(), "SYS") << text;
+    EXPECT_EQ(g->devices()[1].numa, 1) << text;
+  }
+}
+
+TEST(smi_matrix, a_header_that_was_not_copied_is_known_from_the_rows) {
+  auto const g = topology::read_text("GPU0\t X \tNV18\tPIX\t0-31\nGPU1\tNV18\t X \tSYS\t0-31\nNIC0\tPIX\tSYS\t X \t\n");
+  ASSERT_TRUE(g) << g.error();
+  EXPECT_EQ(g->devices().size(), 2u);
+  EXPECT_EQ(topology::all_devices(*g).path(0, 1).label(), "NV18");
+}
+
+TEST(smi_matrix, cells_make_the_tree_of_switches_and_nodes) {
+  auto const g = topology::read(file("8x-pcie-two-sockets.txt")).value();
+  std::size_t switches = 0, nodes = 0, hosts = 0;
+  for (std::size_t v = 0; v < num_vertices(g); ++v) {
+    switches += g[v].kind == topology::vertex_kind::pcie_switch;
+    nodes += g[v].kind == topology::vertex_kind::numa_node;
+    hosts += g[v].kind == topology::vertex_kind::host;
+  }
+  EXPECT_EQ(switches, 4u);
+  EXPECT_EQ(nodes, 2u);
+  EXPECT_EQ(hosts, 1u);
+}
+
+TEST(smi_matrix, cells_that_make_no_tree_are_links_of_pairs) {
+  auto const g = topology::read_smi_matrix("\tGPU0\tGPU1\tGPU2\nGPU0\tX\tPIX\tSYS\nGPU1\tPIX\tX\tPIX\nGPU2\tSYS\tPIX\tX\n");
+  ASSERT_TRUE(g) << g.error();
+  EXPECT_EQ(topology::all_devices(*g).path(0, 2).label(), "SYS");
+  EXPECT_EQ(topology::all_devices(*g).path(1, 2).label(), "PIX");
+}
+
+TEST(smi_matrix, a_cell_lost_between_tabs_is_named) {
+  auto const lost = refusal("\tGPU0\tGPU1\tGPU2\nGPU0\t X \t\tSYS\nGPU1\tPIX\t X \tSYS\nGPU2\tSYS\tSYS\t X \n");
+  EXPECT_EQ(lost.where, "m.txt:2");
+  EXPECT_NE(lost.what.find("row GPU0, column GPU1 is missing"), std::string::npos) << lost;
+}

@@ -83,6 +83,9 @@ inline gpu_model const* smallest_card(int sm) {
                     : nullptr;
 }
 
+/// Far above any machine; a larger number is damage.
+inline constexpr int most_numbered_gpus = 65536;
+
 /// One GPU as the file has it; it becomes a device when all are known.
 struct nccl_gpu {
   xml_element at;
@@ -147,13 +150,14 @@ class nccl_reader {
   }
 
   result<void> read_cpu(xml_element const& e) {
-    GPUPLACE_TRY(auto const numa, number(e, "numaid", -1));
+    GPUPLACE_TRY(auto const numaid, number(e, "numaid", -1));
+    int const numa = numaid < 0 || numaid > 65536 ? -1 : numaid;
     GPUPLACE_TRY(auto const family, number(e, "familyid", 0));
     GPUPLACE_TRY(auto const model, number(e, "modelid", 0));
-    auto const v = made_.add(vertex_kind::numa_node, numa < 0 ? "CPU" : "numa " + std::to_string(numa), {}, std::max(numa, -1));
+    auto const v = made_.add(vertex_kind::numa_node, numa < 0 ? "CPU" : "numa " + std::to_string(numa), {}, numa);
     cpus_.push_back(v);
     socket_rates_.push_back(socket_rate_of(e.attribute("arch").value_or(""), e.attribute("vendor").value_or(""), family, model));
-    return read_children(e, {v, v, default_link(path_kind::phb, unknown_gpu).latency / 2, false, std::max(numa, -1)});
+    return read_children(e, {v, v, default_link(path_kind::phb, unknown_gpu).latency / 2, false, numa});
   }
 
   result<void> read_children(xml_element const& e, nccl_place const& place) {
@@ -225,6 +229,7 @@ class nccl_reader {
       GPUPLACE_TRY(gpu.dev, number(child, "dev", -1));
       GPUPLACE_TRY(sm, number(child, "sm", 0));
       gcn = child.attribute("gcn").value_or("");
+      if (gpu.dev < -1 || gpu.dev > most_numbered_gpus) return text_.fail(child, "dev=\"" + std::to_string(gpu.dev) + "\" is no number of a GPU");
     }
     auto const vendor = gpuplace::detail::lowered(e.attribute("vendor").value_or(""));
     gpu.card = options_.model != nullptr

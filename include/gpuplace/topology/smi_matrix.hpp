@@ -150,11 +150,14 @@ inline smi_row parse_row(std::vector<std::string> const& words, std::size_t row,
   return made;
 }
 
+/// Far above any machine; a larger number is damage.
+inline constexpr int most_numa_nodes = 65536;
+
 /// The NUMA node at `at`, which may be missing, "N/A" or a list.
 inline int parse_numa(std::vector<std::string> const& words, std::size_t at) {
   int numa = -1;
   if (at < words.size()) std::from_chars(words[at].data(), words[at].data() + words[at].size(), numa);
-  return std::max(numa, -1);
+  return numa < 0 || numa > most_numa_nodes ? -1 : numa;
 }
 
 inline result<smi_matrix> parse_smi_matrix(std::string_view text, std::string const& file) {
