@@ -22,6 +22,31 @@ class Topology(unittest.TestCase):
                 done = call("topo", "--topology", file)
                 self.assertEqual((done.returncode == 0, bool(done.stdout)), (True, True) if "damaged" not in file.name else (False, False), done.stderr)
 
+    def test_reads_what_nccl_writes(self):
+        for file in sorted((DATA / "topologies" / "nccl").glob("*.xml")):
+            with self.subTest(file.name):
+                t = read_json("topo", "--topology", file)
+                self.assertIn(len(t["devices"]), (2, 8))
+
+    def test_a_damaged_cell_is_named(self):
+        path = self.enterContext(tempfile.NamedTemporaryFile("w", suffix=".txt"))
+        path.write("\tGPU0\tGPU1\nGPU0\t X \tN?8\nGPU1\tNV18\t X \n")
+        path.flush()
+        done = call("topo", "--topology", path.name)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        for part in (path.name + ":2", "row GPU0, column GPU1", "'N?8'"):
+            self.assertIn(part, done.stderr)
+
+    def test_a_wrong_preset_is_answered_with_those_there_are(self):
+        done = call("topo", "--topology", "preset:dgx-9000")
+        for part in ("dgx-9000", "dgx-h100", "dgx1-v100", "rtx3060", "cpu:N"):
+            self.assertIn(part, done.stderr)
+
+    def test_a_device_that_does_not_exist_leaves_nothing_to_show(self):
+        done = call("topo", "--topology", "preset:2xh100", env={"CUDA_VISIBLE_DEVICES": "7"})
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("CUDA_VISIBLE_DEVICES", done.stderr)
+
     def test_json_comes_back_as_it_went(self):
         done = call("topo", "--topology", "preset:8xrtx3060", "--format", "json")
         path = self.enterContext(tempfile.NamedTemporaryFile("w", suffix=".json"))
