@@ -29,7 +29,7 @@ concept has_propose = requires(S const& s, workload const& work, device_group co
 
 /// Which devices does each model get? `place()` partitions and prices every candidate and keeps the best.
 template <class S>
-concept allocation_strategy = std::copy_constructible<S> && has_name<S> && has_propose<S>;
+concept allocation_strategy = has_name<S> && has_propose<S> && std::copy_constructible<S>;
 
 /// True, or a compile error that says what to write.
 template <class S>

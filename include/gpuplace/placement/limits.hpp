@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <charconv>
+#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -44,7 +45,11 @@ inline result<std::pair<std::size_t, bytes>> read_limit(std::string const& key, 
   std::size_t position = 0;
   auto const [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), position);
   if (failed != std::errc{} || end != digits.data() + digits.size()) return bad_limits("'" + key + "' is not a device number");
-  if (value.is_number_unsigned()) return std::pair{position, bytes{static_cast<std::int64_t>(value.get<std::uint64_t>())}};
+  if (value.is_number_unsigned()) {
+    auto const amount = value.get<std::uint64_t>();
+    if (amount > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return bad_limits("the limit of device " + key + " is too large");
+    return std::pair{position, bytes{static_cast<std::int64_t>(amount)}};
+  }
   if (!value.is_string()) return bad_limits("the limit of device " + key + " is neither a text nor a number of bytes");
   GPUPLACE_TRY(auto const amount, read_amount(value.get_ref<std::string const&>(), key));
   return std::pair{position, amount};

@@ -41,7 +41,7 @@ concept has_tied_head = requires { { S::head } -> std::convertible_to<tied_head>
 /// How do a model's units spread over one device group? Checked against concrete types, so a plain member
 /// function satisfies it and the erased form costs one virtual call.
 template <class S>
-concept partition_strategy = std::copy_constructible<S> && has_name<S> && has_partition<S>;
+concept partition_strategy = has_name<S> && has_partition<S> && std::copy_constructible<S>;
 
 /// True, or a compile error that says what to write.
 template <class S>

@@ -23,8 +23,8 @@ public:
   std::string name;   ///< the strategy's own
   std::string label;  ///< the spec it was made from, such as `ratio(6:2)`; its name where it was made from an object
 
-  template <allocation_strategy S>
-    requires(!std::same_as<S, any_allocation>)
+  template <class S>
+    requires(!std::same_as<S, any_allocation> && allocation_strategy<S>)
   any_allocation(S strategy) : name(strategy.name), label(name), object_(std::make_unique<model<S>>(std::move(strategy))) {}
 
   /// What a plugin's strategy throws is an error here. The groups that it proposes are made anew by this program's code,

@@ -80,8 +80,8 @@ public:
   std::string label;    ///< the spec it was made from; its name where it was made from an object
   backend_level level;  ///< how far it climbs the contract tests
 
-  template <execution_backend B>
-    requires(!std::same_as<B, any_backend>)
+  template <class B>
+    requires(!std::same_as<B, any_backend> && execution_backend<B>)
   any_backend(B backend) : name(backend.name), label(name), level(backend.level), object_(std::make_unique<model<B>>(std::move(backend))) {}
 
   memory_profile memory() const { return object_->memory(); }

@@ -24,8 +24,8 @@ public:
   std::string label;  ///< the spec it was made from, such as `optimal(latency)`; its name where it was made from an object
   tied_head head;     ///< where the strategy wants a tied head
 
-  template <partition_strategy S>
-    requires(!std::same_as<S, any_partition>)
+  template <class S>
+    requires(!std::same_as<S, any_partition> && partition_strategy<S>)
   any_partition(S strategy)
       : name(strategy.name), label(name), head(tied_head_of(strategy)), object_(std::make_unique<model<S>>(std::move(strategy))) {}
 

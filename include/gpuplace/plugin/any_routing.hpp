@@ -24,8 +24,8 @@ public:
   std::string label;  ///< the spec it was made from; its name where it was made from an object
   bool wants_count;   ///< whether `begin` tells it anything
 
-  template <routing_strategy S>
-    requires(!std::same_as<S, any_routing>)
+  template <class S>
+    requires(!std::same_as<S, any_routing> && routing_strategy<S>)
   any_routing(S strategy) : name(strategy.name), label(name), wants_count(gpuplace::wants_count(strategy)), object_(std::make_unique<model<S>>(std::move(strategy))) {}
 
   decision route(routing_request const& request, fleet_view const& fleet) const { return object_->route(request, fleet); }

@@ -43,7 +43,7 @@ constexpr bool wants_count([[maybe_unused]] S const& s) {
 /// Which instance takes this request? `route` is thread-safe, does not block, and allocates nothing once warm.
 /// Routers are movable; state that changes as they route (a counter) is atomic and mutable.
 template <class S>
-concept routing_strategy = std::movable<S> && has_name<S> && has_route<S>;
+concept routing_strategy = has_name<S> && has_route<S> && std::movable<S>;
 
 /// True, or a compile error that says what to write.
 template <class S>

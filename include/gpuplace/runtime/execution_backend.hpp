@@ -61,7 +61,7 @@ concept has_load = requires(I const& i) { { i.load() } -> std::same_as<instance_
 /// A replica that runs: generates with streaming and reports its load for the routers. Its destructor cancels what is
 /// in flight, waits for it, and frees the devices' memory.
 template <class I>
-concept model_instance = std::movable<I> && has_start<I> && has_load<I>;
+concept model_instance = has_start<I> && has_load<I> && std::movable<I>;
 
 /// True, or a compile error that says what to write.
 template <class I>
@@ -95,7 +95,7 @@ concept has_start_replica = requires(B const& b, replica_start const& what) {
 
 /// Starts the replicas of a plan.
 template <class B>
-concept execution_backend = std::copy_constructible<B> && has_name<B> && has_memory_profile<B> && has_backend_level<B> && has_start_replica<B>;
+concept execution_backend = has_name<B> && has_memory_profile<B> && has_backend_level<B> && has_start_replica<B> && std::copy_constructible<B>;
 
 /// True, or a compile error that says what to write.
 template <class B>

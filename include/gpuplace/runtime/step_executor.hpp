@@ -66,7 +66,7 @@ concept has_sequence_edits = requires(E& e, slot_id slot, std::span<page_id cons
 /// Runs one step of a replica: many sequences in, their sampled tokens out. Only tokens cross to the host.
 /// The destructor waits for what runs on the step context; a step still in flight is dropped or ends, and nothing runs after.
 template <class E>
-concept step_executor = std::movable<E> && has_limits<E> && has_step_context<E> && has_async_step<E> && has_sequence_edits<E>;
+concept step_executor = has_limits<E> && has_step_context<E> && has_async_step<E> && has_sequence_edits<E> && std::movable<E>;
 
 /// True, or a compile error that says what to write.
 template <class E>
