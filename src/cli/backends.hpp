@@ -1,14 +1,14 @@
 #pragma once
-// The backends that this command was built with.
+// The backends that this command knows.
 
-#include <gpuplace/plugin/any_backend.hpp>
-#include <gpuplace/plugin/registry.hpp>
+#include <gpuplace/plugin/registries.hpp>
 
 #include <boost/asio/io_context.hpp>
 
 namespace gpuplace::cli {
 
-// `torch` where it was built, and `simulated`, whose virtual clock runs on `loop`.
-registry<any_backend> backends(boost::asio::io_context& loop);
+// Those of plugins in `known`, `torch` where it was built, which is loaded when it is made, and `simulated`, whose virtual
+// clock runs on `loop`.
+result<registry<any_backend>> backends(registries const& known, boost::asio::io_context& loop);
 
 }  // namespace gpuplace::cli

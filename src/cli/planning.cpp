@@ -1,8 +1,9 @@
 #include "planning.hpp"
+#include "config_file.hpp"
+#include "plugins.hpp"
 
 #include <gpuplace/placement/limits.hpp>
 #include <gpuplace/placement/place.hpp>
-#include <gpuplace/plugin/builtin.hpp>
 #include <gpuplace/topology/read.hpp>
 #include <gpuplace/topology/visible.hpp>
 #include <gpuplace/weights/open_model.hpp>
@@ -14,6 +15,8 @@
 namespace gpuplace::cli {
 
 void add_planning_options(CLI::App& command, planning_options& options) {
+  add_config_option(command);
+  add_plugin_option(command, options.known);
   command.add_option("--model", options.models,
                      "A folder with config.json, a config.json, preset:NAME or Org/Name of the Hugging Face cache;\n"
                      "given twice: a target and its drafter")
@@ -83,8 +86,8 @@ result<workload> open_workload(planning_options const& options, std::int64_t seq
   return work;
 }
 
-result<any_allocation> open_allocation(planning_options const& options) { return builtin_allocations().make(options.allocation); }
-result<any_partition> open_partition(planning_options const& options) { return builtin_partitions().make(options.partition); }
+result<any_allocation> open_allocation(planning_options const& options) { return options.known->allocations.make(options.allocation); }
+result<any_partition> open_partition(planning_options const& options) { return options.known->partitions.make(options.partition); }
 
 result<plan> make_plan(machine const& on, workload const& work, any_allocation const& allocation, any_partition const& partition,
                        place_options const& settings) {

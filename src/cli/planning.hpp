@@ -5,10 +5,10 @@
 #include <gpuplace/model/model_description.hpp>
 #include <gpuplace/placement/place_options.hpp>
 #include <gpuplace/plan/plan.hpp>
-#include <gpuplace/plugin/any_allocation.hpp>
-#include <gpuplace/plugin/any_partition.hpp>
+#include <gpuplace/plugin/registries.hpp>
 #include <gpuplace/topology/device_group.hpp>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +20,7 @@ class App;
 namespace gpuplace::cli {
 
 struct planning_options {
+  std::shared_ptr<registries> known = std::make_shared<registries>();  // strategies by name, those of --plugin among them
   std::vector<std::string> models;
   std::string topology = "live";
   std::string allocation = "one_group";

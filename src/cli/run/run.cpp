@@ -9,7 +9,6 @@
 #include <gpuplace/placement/validate.hpp>
 #include <gpuplace/plan/json.hpp>
 #include <gpuplace/plan/tree.hpp>
-#include <gpuplace/plugin/builtin.hpp>
 #include <gpuplace/runtime/fleet.hpp>
 #include <gpuplace/topology/print.hpp>
 
@@ -139,8 +138,9 @@ result<ending> run_prompts(run_options const& options) {
   GPUPLACE_TRY(auto const work, open_workload(options.planning, static_cast<std::int64_t>(std::min(prompts.count, default_batch))));
   if (work.models.size() != 1) return error{errc::unsupported, "one model can be run at a time", "--model", "name it once"};
   boost::asio::io_context loop;
-  GPUPLACE_TRY(auto const backend, backends(loop).make(options.backend));
-  GPUPLACE_TRY(auto router, builtin_routings().make(options.routing));
+  GPUPLACE_TRY(auto const known_backends, backends(*options.planning.known, loop));
+  GPUPLACE_TRY(auto const backend, known_backends.make(options.backend));
+  GPUPLACE_TRY(auto router, options.planning.known->routings.make(options.routing));
   GPUPLACE_TRY(auto const placed, open_plan(options, on, work, {.memory = backend.memory()}));
   auto const& description = work.models.front().model;
   auto const& model = placed.models.front();
