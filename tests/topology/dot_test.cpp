@@ -18,7 +18,8 @@ std::size_t times(std::string const& text, std::string const& part) {
 }
 std::string picture(std::string const& source) { return topology::to_dot(topology::read(source).value()); }
 std::string picture_of_paths(std::string const& source) {
-  return topology::to_dot(topology::from_json(topology::to_json(topology::read(source).value(), topology::json_form::paths)).value());
+  return topology::to_dot(
+      topology::from_json(topology::to_json(topology::read(source).value(), topology::json_form::paths)).value());
 }
 
 }  // namespace
@@ -50,8 +51,9 @@ TEST(to_dot, a_large_mesh_is_drawn_as_a_hub) {
 
 #ifdef GPUPLACE_DOT
 TEST(to_dot, graphviz_reads_every_picture) {
-  for (auto const* source : {"preset:dgx-h100", "preset:dgx1-v100", "preset:dgx2-v100", "preset:8xrtx3060", "preset:4xa100", "cpu:2",
-                             GPUPLACE_TEST_DATA "/topologies/8xh200-12nic.txt", GPUPLACE_TEST_DATA "/topologies/nccl/rccl-8p-90a.xml"}) {
+  for (auto const* source :
+       {"preset:dgx-h100", "preset:dgx1-v100", "preset:dgx2-v100", "preset:8xrtx3060", "preset:4xa100", "cpu:2",
+        GPUPLACE_TEST_DATA "/topologies/8xh200-12nic.txt", GPUPLACE_TEST_DATA "/topologies/nccl/rccl-8p-90a.xml"}) {
     auto* const graphviz = ::popen(GPUPLACE_DOT " -Tcanon -o /dev/null", "w");
     ASSERT_NE(graphviz, nullptr);
     auto const text = picture(source);

@@ -14,7 +14,7 @@ std::string file(char const* name) { return std::string(GPUPLACE_TEST_DATA "/top
 topology::graph machine(std::string const& source) { return topology::read(source).value(); }
 error refusal(std::string_view text) {
   auto const got = topology::read_nccl_xml(text, {nullptr, "m.xml"});
-  return got ? error{errc::cancelled, "it was read"} : got.error();
+  return got ? error{errc::cancelled, "it was read", {}, {}} : got.error();
 }
 std::string gpu(std::string const& bus, std::string const& inside) {
   return "<pci busid=\"" + bus + "\" class=\"0x030200\" link_speed=\"16.0 GT/s PCIe\" link_width=\"16\">" + inside + "</pci>\n";
@@ -96,8 +96,9 @@ TEST(nccl_xml, contradictions_are_refused_with_the_line) {
   EXPECT_EQ(refusal(machine_of(gpu("0000:01:00.0", "<gpu dev='0'/>") + gpu("0000:02:00.0", "<gpu dev='0'/>"))).where, "m.xml:4");
   for (auto const* wrong : {"<nvlink target='0000:02:00.0' count='0'/>", "<nvlink target='0000:02:00.0' count='99999'/>",
                             "<nvlink target='0000:01:00.0' count='1'/>", "<nvlink count='1'/>", "<c2c count='0' bw='1'/>"})
-    EXPECT_EQ(refusal(machine_of(gpu("0000:01:00.0", "<gpu dev='0'>" + std::string(wrong) + "</gpu>") + gpu("0000:02:00.0", ""))).code,
-              errc::malformed)
+    EXPECT_EQ(
+        refusal(machine_of(gpu("0000:01:00.0", "<gpu dev='0'>" + std::string(wrong) + "</gpu>") + gpu("0000:02:00.0", ""))).code,
+        errc::malformed)
         << wrong;
   auto const hosts = refusal("<system><cpu host_hash='1'/><cpu host_hash='2'/></system>");
   EXPECT_EQ(hosts.code, errc::unsupported);

@@ -12,7 +12,7 @@ std::string file(char const* name) { return std::string(GPUPLACE_TEST_DATA "/top
 device_group group(std::string const& source) { return topology::all_devices(topology::read(source).value()); }
 error refusal(std::string_view text) {
   auto const got = topology::read_smi_matrix(text, {nullptr, "m.txt"});
-  return got ? error{errc::cancelled, "it was read"} : got.error();
+  return got ? error{errc::cancelled, "it was read", {}, {}} : got.error();
 }
 
 }  // namespace
@@ -113,16 +113,16 @@ TEST(smi_matrix, any_prefix_of_a_real_file_is_read_or_refused) {
 }
 
 TEST(smi_matrix, what_pages_and_terminals_do_to_it_does_not_matter) {
-  for (auto const* text : {
-           "GPU0 GPU1 mlx5_0 CPU Affinity NUMA Affinity\nGPU0 X SOC PHB 0-7 0\nGPU1 SOC X SOC 8-15 1\nmlx5_0 PHB SOC X\n",
-           "$ nvidia-smi topo -m\r\n\t\x1b[4mGPU0\tGPU1\tmlx5_0\tCPU Affinity\tNUMA Affinity\x1b[0m\r\nGPU0\t X \tSYS\tPHB\t0-7\t0\r\n"
-           "GPU1\tSYS\t X \tSYS\t8-15\t1\r\nmlx5_0\tPHB\tSYS\t X \t\t\r\n\r\nLegend:\r\n",
-           "\tGPU0\tGPU1\tmlx5_0\tCPU Affinity\tNUMA Affinity\n\nGPU0 \t X\tSYS \t PHB\t0-7\t0\nGPU1\tSYS\t\t X \tSYS\t8-15\t1\n"
-           "mlx5_0\tPHB\tSYS\tX\n",
-           "| | GPU0 | GPU1 | mlx5_0 | CPU Affinity | NUMA Affinity |\n|---|---|---|---|---|---|\n| GPU0 | X | SYS | PHB | 0-7 | 0 |\n"
-           "| GPU1 | SYS | X | SYS | 8-15 | 1 |\n| mlx5_0 | PHB | SYS | X | | |\n",
-           "\xef\xbb\xbf\x1b(B        GPU0  GPU1  mlx5_0  CPU Affinity  NUMA Affinity\nGPU0\xc2\xa0\xc2\xa0 X  SYS  PHB  0-7  0\n"
-           "GPU1  SYS  X  SYS  8-15  1\nmlx5_0  PHB  SYS  X\n"}) {
+  for (auto const* text :
+       {"GPU0 GPU1 mlx5_0 CPU Affinity NUMA Affinity\nGPU0 X SOC PHB 0-7 0\nGPU1 SOC X SOC 8-15 1\nmlx5_0 PHB SOC X\n",
+        "$ nvidia-smi topo -m\r\n\t\x1b[4mGPU0\tGPU1\tmlx5_0\tCPU Affinity\tNUMA Affinity\x1b[0m\r\nGPU0\t X \tSYS\tPHB\t0-7\t0\r\n"
+        "GPU1\tSYS\t X \tSYS\t8-15\t1\r\nmlx5_0\tPHB\tSYS\t X \t\t\r\n\r\nLegend:\r\n",
+        "\tGPU0\tGPU1\tmlx5_0\tCPU Affinity\tNUMA Affinity\n\nGPU0 \t X\tSYS \t PHB\t0-7\t0\nGPU1\tSYS\t\t X \tSYS\t8-15\t1\n"
+        "mlx5_0\tPHB\tSYS\tX\n",
+        "| | GPU0 | GPU1 | mlx5_0 | CPU Affinity | NUMA Affinity |\n|---|---|---|---|---|---|\n| GPU0 | X | SYS | PHB | 0-7 | 0 |\n"
+        "| GPU1 | SYS | X | SYS | 8-15 | 1 |\n| mlx5_0 | PHB | SYS | X | | |\n",
+        "\xef\xbb\xbf\x1b(B        GPU0  GPU1  mlx5_0  CPU Affinity  NUMA Affinity\nGPU0\xc2\xa0\xc2\xa0 X  SYS  PHB  0-7  0\n"
+        "GPU1  SYS  X  SYS  8-15  1\nmlx5_0  PHB  SYS  X\n"}) {
     auto const g = topology::read_text(text);
     ASSERT_TRUE(g) << text << g.error();
     ASSERT_EQ(g->devices().size(), 2u) << text;

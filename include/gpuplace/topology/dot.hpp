@@ -24,10 +24,8 @@ inline std::string dot_quoted(std::string_view text) {
   std::string out = "\"";
   for (char const c : text) {
     if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n')
-      out += "\\n";
-    else
-      out += (c >= 0 && c < ' ') || c == '\x7f' ? '?' : c;
+    if (c == '\n') out += "\\n";
+    else out += (c >= 0 && c < ' ') || c == '\x7f' ? '?' : c;
   }
   return out + '"';
 }
@@ -75,10 +73,8 @@ inline graph drawn(graph const& g) {
   graph made;
   made.source = g.source;
   for (std::size_t v = 0; v < num_vertices(g); ++v)
-    if (g[v].kind == vertex_kind::device)
-      made.add(g.devices()[g[v].device]);
-    else
-      made.add(g[v].kind, g[v].name, g[v].host, g[v].numa);
+    if (g[v].kind == vertex_kind::device) made.add(g.devices()[g[v].device]);
+    else made.add(g[v].kind, g[v].name, g[v].host, g[v].numa);
   auto const& at = made.device_vertices();
   if (!hub.empty()) {
     auto const fabric = made.add(vertex_kind::nvswitch, hub);
@@ -91,8 +87,7 @@ inline graph drawn(graph const& g) {
     if (pair && is_bundle(g[*e].kind) && !hub.empty()) continue;
     if (pair && pairs_only && is_pcie(g[*e].kind))
       between[g[a].device][g[b].device] = between[g[b].device][g[a].device] = g[*e].kind;
-    else
-      made.connect(a, b, g[*e]);
+    else made.connect(a, b, g[*e]);
   }
   return !pairs_only || join_by_pcie(made, at, between, unknown_gpu) ? made : g;
 }
@@ -105,11 +100,11 @@ inline std::string dot_vertex(graph const& g, graph::vertex_descriptor v) {
     if (d.free) text += '\n' + to_string(*d.free) + " free";
     return "shape=box, style=\"filled,rounded\", fillcolor=\"#d5e8c2\", label=" + dot_quoted(text);
   }
-  constexpr std::array<std::string_view, 5> looks{
-      "shape=box, style=filled, fillcolor=\"#dddddd\"", "shape=box, style=filled, fillcolor=\"#cfe2f3\"",
-      "shape=ellipse, style=filled, fillcolor=\"#fff2cc\"",
-      "shape=hexagon, style=filled, fillcolor=\"#b6d7a8\", fontsize=14, width=3",
-      "shape=component, style=filled, fillcolor=\"#f4cccc\""};
+  constexpr std::array<std::string_view, 5> looks{"shape=box, style=filled, fillcolor=\"#dddddd\"",
+                                                  "shape=box, style=filled, fillcolor=\"#cfe2f3\"",
+                                                  "shape=ellipse, style=filled, fillcolor=\"#fff2cc\"",
+                                                  "shape=hexagon, style=filled, fillcolor=\"#b6d7a8\", fontsize=14, width=3",
+                                                  "shape=component, style=filled, fillcolor=\"#f4cccc\""};
   return std::string(looks[static_cast<std::size_t>(at.kind)]) + ", label=" + dot_quoted(at.name);
 }
 
@@ -120,8 +115,7 @@ inline std::string dot_link(link const& l) {
     case path_kind::xgmi: {
       auto const width = std::to_string(std::min(6, 1 + l.nvlinks));
       auto const count = l.kind == path_kind::xgmi && l.nvlinks > 1 ? " x" + std::to_string(l.nvlinks) : std::string();
-      return "color=\"#4c8c00\", style=bold, fontcolor=\"#3a6b00\", penwidth=" + width +
-             ", label=" + dot_quoted(l.label() + count);
+      return "color=\"#4c8c00\", style=bold, fontcolor=\"#3a6b00\", penwidth=" + width + ", label=" + dot_quoted(l.label() + count);
     }
     case path_kind::sys:
       return "color=\"#999999\", style=dashed, label=SYS, fontsize=9";
@@ -147,7 +141,8 @@ inline std::string dot_cluster(graph const& g, std::string const& host, numa_mem
   for (auto const& [numa, members] : nodes) {
     bool const boxed = numa >= 0;
     if (boxed)
-      text += "    subgraph " + name + "_" + std::to_string(numa) + " {\n    label=\"\"; style=\"rounded,filled\"; color=\"#f2f2f2\";\n";
+      text += "    subgraph " + name + "_" + std::to_string(numa) +
+              " {\n    label=\"\"; style=\"rounded,filled\"; color=\"#f2f2f2\";\n";
     for (auto const v : members) text += "    v" + std::to_string(v) + " [" + dot_vertex(g, v) + "];\n";
     if (boxed) text += "    }\n";
   }

@@ -44,7 +44,8 @@ inline void walk_hwloc(xml_element const& object, pci_position here, host_facts&
   if (auto const set = object.attribute("nodeset")) here.numa = only_node(*set);
   auto const type = object.attribute("type").value_or("");
   std::string const bus(object.attribute("pci_busid").value_or(""));
-  if (type == "Bridge") here.bridges.push_back(!bus.empty() ? kernel_pci(bus) : std::string(object.attribute("bridge_pci").value_or("host")));
+  if (type == "Bridge")
+    here.bridges.push_back(!bus.empty() ? kernel_pci(bus) : std::string(object.attribute("bridge_pci").value_or("host")));
   if (type == "PCIDev") {
     here.pci = kernel_pci(bus);
     made.devices.push_back(here);
@@ -72,7 +73,8 @@ inline result<host_facts> read_hwloc_xml(std::string_view text, std::string cons
 /// Asks hwloc, loaded at run time; nothing where it is not installed. It is asked for its tree as XML, so that the layout of its
 /// structures, which changes between versions, does not matter.
 /// @param library  hwloc's file; empty looks for libhwloc.so.15
-/// Source:     hwloc 2 API: hwloc_topology_init, …_set_io_types_filter (3 keeps what is important), …_load, …_export_xmlbuffer
+/// Source:     hwloc 2 API: hwloc_topology_init, …_set_io_types_filter (3 keeps what is important), …_load,
+///             …_export_xmlbuffer
 inline host_facts read_hwloc(std::string const& library = {}) {
   auto const opened = library.empty() ? shared_library::open("libhwloc.so.15") : shared_library::open(library);
   auto* const init = opened.function<int(void**)>("hwloc_topology_init");
@@ -82,7 +84,8 @@ inline host_facts read_hwloc(std::string const& library = {}) {
   auto* const release = opened.function<void(void*, char*)>("hwloc_free_xmlbuffer");
   auto* const destroy = opened.function<void(void*)>("hwloc_topology_destroy");
   void* tree = nullptr;
-  if (init == nullptr || load == nullptr || write == nullptr || release == nullptr || destroy == nullptr || init(&tree) != 0) return {};
+  if (init == nullptr || load == nullptr || write == nullptr || release == nullptr || destroy == nullptr || init(&tree) != 0)
+    return {};
   host_facts made;
   char* text = nullptr;
   int length = 0;

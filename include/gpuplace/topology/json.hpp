@@ -63,7 +63,7 @@ inline nlohmann::ordered_json link_to_json(std::string from, std::string to, lin
 
 /// Reads one object's fields, remembers where it is, and says so when one is wrong.
 class field_reader {
- public:
+public:
   field_reader(nlohmann::json const& object, std::string where) : object_(object), where_(std::move(where)) {}
 
   /// The value of `key` as an object or list of its own; null where the key is absent.
@@ -82,14 +82,10 @@ class field_reader {
     auto const at = object_.find(key);
     if (at == object_.end()) return fallback ? result<T>(*fallback) : fail(std::string("\"") + key + "\" is missing");
     bool fits = false;
-    if constexpr (std::is_same_v<T, std::string>)
-      fits = at->is_string();
-    else if constexpr (std::is_same_v<T, bool>)
-      fits = at->is_boolean();
-    else if constexpr (std::is_integral_v<T>)
-      fits = at->is_number_integer();
-    else
-      fits = at->is_number() && std::isfinite(at->template get<double>());
+    if constexpr (std::is_same_v<T, std::string>) fits = at->is_string();
+    else if constexpr (std::is_same_v<T, bool>) fits = at->is_boolean();
+    else if constexpr (std::is_integral_v<T>) fits = at->is_number_integer();
+    else fits = at->is_number() && std::isfinite(at->template get<double>());
     if (!fits) return fail(std::string("\"") + key + "\" is of the wrong type: " + at->dump().substr(0, 60));
     if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>)
       if (at->template get<double>() < (std::is_same_v<T, int> ? -1.0 : 0.0) ||
@@ -98,7 +94,7 @@ class field_reader {
     return at->template get<T>();
   }
 
- private:
+private:
   nlohmann::json const& object_;
   std::string where_;
 };

@@ -67,7 +67,7 @@ struct path {
   microseconds latency{};            ///< of a small copy
   bool staged = false;               ///< the data goes through host memory, because the cards have no peer access
 
-  /// What nvidia-smi prints in its matrix: "NV18", "PIX", "SYS", "X" for a device to itself; "XGMI", "MEM", "NET", "C2C", "-" besides.
+  /// What nvidia-smi prints in its matrix: "NV18", "PIX", "SYS", "X" for a device to itself; and "XGMI", "MEM", "NET", "C2C", "-".
   std::string label() const {
     switch (kind) {
       case path_kind::self:

@@ -96,7 +96,7 @@ inline device device_of(mig_facts const& slice, device const& whole) {
 
 /// Builds the graph of what was found. Leaves are devices and network cards; the tree above them is PCIe.
 class live_builder {
- public:
+public:
   live_builder(gpu_machine const& gpus, host_facts const& host) : gpus_(gpus), host_(host) {
     made_.source = "live";
     made_.nvml_order = true;
@@ -116,7 +116,7 @@ class live_builder {
     return std::move(made_);
   }
 
- private:
+private:
   void add_gpu(std::size_t i) {
     auto gpu = gpus_.gpus[i];
     auto const* const at = host_.find(kernel_pci(gpu.pci));
@@ -124,7 +124,8 @@ class live_builder {
     auto const whole = device_of(gpu, gpus_.pairs[i]);
     if (!gpu.mig) return add_device(whole, i, at);
     if (gpu.slices.empty())
-      made_.notes.push_back("GPU " + std::to_string(gpu.index) + " is in MIG mode and has no slices; make some with nvidia-smi mig -cgi");
+      made_.notes.push_back("GPU " + std::to_string(gpu.index) +
+                            " is in MIG mode and has no slices; make some with nvidia-smi mig -cgi");
     for (auto const& slice : gpu.slices) add_device(device_of(slice, whole), i, at);
   }
 
@@ -237,7 +238,8 @@ inline result<graph> this_machine(discovery const& where = {}, cpu_facts const& 
     g.source = "live";
     g.notes = gpus.notes;
     if (g.notes.empty() && has_nvidia_gpus(where.proc))
-      g.notes.push_back("GPUs are here but not read, for want of libnvidia-ml.so.1: nvidia-smi topo -m > gpus.txt, then gpus.txt@h100");
+      g.notes.push_back(
+          "GPUs are here but not read, for want of libnvidia-ml.so.1: nvidia-smi topo -m > gpus.txt, then gpus.txt@h100");
     return g;
   }
   std::vector<std::string> slots;

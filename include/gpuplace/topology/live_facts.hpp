@@ -52,9 +52,9 @@ struct gpu_pair_facts {
 
 /// All that the driver tells of GPUs.
 struct gpu_machine {
-  std::vector<gpu_facts> gpus{};                   ///< in NVML's order, which is by PCI id
+  std::vector<gpu_facts> gpus{};                     ///< in NVML's order, which is by PCI id
   std::vector<std::vector<gpu_pair_facts>> pairs{};  ///< [i][j] for positions in `gpus`
-  std::vector<std::string> notes{};                ///< what was left out, and why
+  std::vector<std::string> notes{};                  ///< what was left out, and why
 };
 
 /// A network card.

@@ -59,17 +59,20 @@ inline double socket_rate_of(std::string_view arch, std::string_view vendor, int
 /// Source:     the PCI ID database for device ids
 inline gpu_model const* card_of(std::string_view vendor, std::string_view id, std::string_view gcn) {
   constexpr std::pair<std::string_view, std::string_view> nvidia[] = {
-      {"0x2901", "b200"},      {"0x2335", "h200"},      {"0x2330", "h100"},      {"0x2331", "h100-pcie"}, {"0x2321", "h100-nvl"},
-      {"0x2329", "h20"},       {"0x2342", "gh200"},     {"0x20b2", "a100"},      {"0x20b0", "a100-40gb"}, {"0x20b5", "a100-pcie"},
-      {"0x20b7", "a30"},       {"0x2235", "a40"},       {"0x2230", "a6000"},     {"0x2236", "a10"},       {"0x2237", "a10g"},
-      {"0x26b9", "l40s"},      {"0x26b5", "l40"},       {"0x27b8", "l4"},        {"0x1eb8", "t4"},        {"0x1db1", "v100"},
-      {"0x1db5", "v100-32gb"}, {"0x1db4", "v100-pcie"}, {"0x2684", "rtx4090"},   {"0x2204", "rtx3090"}};
+      {"0x2901", "b200"},      {"0x2335", "h200"},      {"0x2330", "h100"},    {"0x2331", "h100-pcie"}, {"0x2321", "h100-nvl"},
+      {"0x2329", "h20"},       {"0x2342", "gh200"},     {"0x20b2", "a100"},    {"0x20b0", "a100-40gb"}, {"0x20b5", "a100-pcie"},
+      {"0x20b7", "a30"},       {"0x2235", "a40"},       {"0x2230", "a6000"},   {"0x2236", "a10"},       {"0x2237", "a10g"},
+      {"0x26b9", "l40s"},      {"0x26b5", "l40"},       {"0x27b8", "l4"},      {"0x1eb8", "t4"},        {"0x1db1", "v100"},
+      {"0x1db5", "v100-32gb"}, {"0x1db4", "v100-pcie"}, {"0x2684", "rtx4090"}, {"0x2204", "rtx3090"}};
   if (vendor == "0x10de")
     for (auto const& [known, key] : nvidia)
       if (known == id) return find_gpu_model(key);
   if (!gcn.empty()) {
     auto const name = gcn.starts_with("gfx") ? gcn.substr(3) : gcn;
-    return find_gpu_model(name.starts_with("94") ? "mi300x" : name == "90a" || name == "910" ? "mi250x" : name == "908" ? "mi100" : "mi50");
+    return find_gpu_model(name.starts_with("94")           ? "mi300x"
+                          : name == "90a" || name == "910" ? "mi250x"
+                          : name == "908"                  ? "mi100"
+                                                           : "mi50");
   }
   return nullptr;
 }
@@ -107,7 +110,7 @@ struct nccl_place {
 };
 
 class nccl_reader {
- public:
+public:
   nccl_reader(xml_text const& text, read_options const& options) : text_(text), options_(options) { made_.source = options.name; }
 
   result<graph> read() {
@@ -124,14 +127,15 @@ class nccl_reader {
       hash = own;
       GPUPLACE_CHECK(read_cpu(child));
     }
-    if (gpus_.empty()) return text_.fail(root, "the file names no GPU", "write one on a machine that has some: NCCL_TOPO_DUMP_FILE=machine.xml");
+    if (gpus_.empty())
+      return text_.fail(root, "the file names no GPU", "write one on a machine that has some: NCCL_TOPO_DUMP_FILE=machine.xml");
     join_sockets();
     GPUPLACE_CHECK(add_gpus());
     GPUPLACE_CHECK(add_bundles());
     return std::move(made_);
   }
 
- private:
+private:
   template <class T>
   result<T> number(xml_element const& e, char const* key, T fallback) const {
     auto const text = e.attribute(key);
@@ -210,8 +214,7 @@ class nccl_reader {
     std::string name(e.attribute("busid").value_or("network card"));
     std::vector<xml_element> inner = e.children();
     for (std::size_t i = 0; i < inner.size(); ++i)
-      if (inner[i].name() == "net" && inner[i].attribute("name"))
-        name = *inner[i].attribute("name");
+      if (inner[i].name() == "net" && inner[i].attribute("name")) name = *inner[i].attribute("name");
       else if (inner[i].name() == "nic")
         for (auto const& net : inner[i].children()) inner.push_back(net);
     auto const v = made_.add(vertex_kind::nic, "NIC " + name, {}, place.numa);
@@ -229,12 +232,12 @@ class nccl_reader {
       GPUPLACE_TRY(gpu.dev, number(child, "dev", -1));
       GPUPLACE_TRY(sm, number(child, "sm", 0));
       gcn = child.attribute("gcn").value_or("");
-      if (gpu.dev < -1 || gpu.dev > most_numbered_gpus) return text_.fail(child, "dev=\"" + std::to_string(gpu.dev) + "\" is no number of a GPU");
+      if (gpu.dev < -1 || gpu.dev > most_numbered_gpus)
+        return text_.fail(child, "dev=\"" + std::to_string(gpu.dev) + "\" is no number of a GPU");
     }
     auto const vendor = gpuplace::detail::lowered(e.attribute("vendor").value_or(""));
-    gpu.card = options_.model != nullptr
-                   ? options_.model
-                   : card_of(vendor, gpuplace::detail::lowered(e.attribute("device").value_or("")), gcn);
+    gpu.card = options_.model != nullptr ? options_.model
+                                         : card_of(vendor, gpuplace::detail::lowered(e.attribute("device").value_or("")), gcn);
     if (gpu.card == nullptr) {
       gpu.guessed = true;
       gpu.card = smallest_card(sm) != nullptr ? smallest_card(sm) : &unknown_gpu;
@@ -248,7 +251,8 @@ class nccl_reader {
   void join_sockets() {
     if (cpus_.size() < 2) return;
     auto const host = made_.add(vertex_kind::host, "host");
-    auto const latency = (default_link(path_kind::sys, unknown_gpu).latency - default_link(path_kind::phb, unknown_gpu).latency) / 2;
+    auto const latency =
+        (default_link(path_kind::sys, unknown_gpu).latency - default_link(path_kind::phb, unknown_gpu).latency) / 2;
     for (std::size_t i = 0; i < cpus_.size(); ++i)
       made_.connect(cpus_[i], host, {path_kind::sys, 0, gigabytes_per_second{socket_rates_[i]}, latency, false});
   }
@@ -259,7 +263,8 @@ class nccl_reader {
     for (std::size_t i = 0; i < gpus_.size(); ++i) {
       auto const& gpu = gpus_[i];
       if (i > 0 && gpu.dev >= 0 && gpu.dev == gpus_[i - 1].dev)
-        return text_.fail(gpu.at, "the number dev=" + std::to_string(gpu.dev) + " is there twice, first at " + text_.where(gpus_[i - 1].at));
+        return text_.fail(
+            gpu.at, "the number dev=" + std::to_string(gpu.dev) + " is there twice, first at " + text_.where(gpus_[i - 1].at));
       auto d = make_gpu(*gpu.card, static_cast<int>(i), gpu.numa);
       d.pci = gpu.pci;
       if (gpu.dev >= 0) d.physical_index = gpu.dev;
@@ -310,7 +315,8 @@ class nccl_reader {
   result<void> assume_bundles() {
     auto const& card = *gpus_.front().card;
     if (card.nvlinks < 12 || gpus_.size() < 2) return {};
-    for (auto const v : made_.device_vertices()) made_.connect(v, nvswitch(), part_of(default_link(path_kind::nvlink, card, card.nvlinks), 2));
+    for (auto const v : made_.device_vertices())
+      made_.connect(v, nvswitch(), part_of(default_link(path_kind::nvlink, card, card.nvlinks), 2));
     made_.notes.push_back("the file lists no NVLinks; those of the card's board are assumed");
     return {};
   }
@@ -318,16 +324,15 @@ class nccl_reader {
   result<void> add_c2c(xml_element const& e, std::size_t i) {
     GPUPLACE_TRY(auto const count, number(e, "count", 1));
     GPUPLACE_TRY(auto const rate, number(e, "bw", 0));
-    if (count < 1 || rate < 1 || count > 1000 || rate > 10000000) return text_.fail(e, "<c2c> needs count and bw (MB/s of one link) above zero");
+    if (count < 1 || rate < 1 || count > 1000 || rate > 10000000)
+      return text_.fail(e, "<c2c> needs count and bw (MB/s of one link) above zero");
     link l = part_of(default_link(path_kind::c2c, *gpus_[i].card), 2);
     l.bandwidth = gigabytes_per_second{static_cast<double>(count) * rate / 1000};
     made_.connect(made_.device_vertices()[i], gpus_[i].cpu, l);
     return {};
   }
 
-  link bundle(std::size_t gpu, int count) const {
-    return default_link(fabric_of(*gpus_[gpu].card), *gpus_[gpu].card, count);
-  }
+  link bundle(std::size_t gpu, int count) const { return default_link(fabric_of(*gpus_[gpu].card), *gpus_[gpu].card, count); }
 
   graph::vertex_descriptor nvswitch() {
     if (!switch_) switch_ = made_.add(vertex_kind::nvswitch, "NVSwitch");

@@ -38,12 +38,13 @@ struct process_info {
   unsigned gpu_instance, compute_instance;
 };
 struct device_attributes {
-  unsigned multiprocessors, shared_copy_engines, shared_decoders, shared_encoders, shared_jpeg, shared_ofa, gpu_slices, compute_slices;
+  unsigned multiprocessors, shared_copy_engines, shared_decoders, shared_encoders, shared_jpeg, shared_ofa, gpu_slices,
+      compute_slices;
   unsigned long long memory_mib;
 };
 static_assert(sizeof(pci_info) == 68 && sizeof(process_info) == 24 && sizeof(device_attributes) == 40);
 
-inline constexpr unsigned most_links = 36;          // NVML_NVLINK_MAX_LINKS
+inline constexpr unsigned most_links = 36;            // NVML_NVLINK_MAX_LINKS
 inline constexpr unsigned long long unknown = ~0ULL;  // NVML_VALUE_NOT_AVAILABLE
 enum link_end : int { link_to_gpu = 0, link_to_npu = 1, link_to_switch = 2 };
 enum clock : int { clock_sm = 1, clock_memory = 2 };
@@ -64,7 +65,7 @@ inline std::string program_name(std::string const& proc, int pid) {
 
 /// One conversation with NVML, from its start to its shutdown.
 class nvml_session {
- public:
+public:
   nvml_session(shared_library library, std::string proc) : library_(std::move(library)), proc_(std::move(proc)) {
     auto* const begin = library_.function<nvml::status()>("nvmlInit_v2");
     started_ = begin == nullptr ? 13 : begin();
@@ -105,7 +106,7 @@ class nvml_session {
     return made;
   }
 
- private:
+private:
   /// Calls a function of NVML; one that this version lacks answers as one that is not supported.
   template <class... Arguments>
   nvml::status call(char const* name, Arguments... arguments) const {
@@ -165,7 +166,8 @@ class nvml_session {
   /// The NUMA node nearest to a GPU: the first one of its memory affinity.
   int numa_node(nvml::device_handle handle) const {
     std::array<unsigned long, 16> nodes{};
-    if (call("nvmlDeviceGetMemoryAffinity", handle, static_cast<unsigned>(nodes.size()), nodes.data(), nvml::affinity_node) != nvml::success)
+    if (call("nvmlDeviceGetMemoryAffinity", handle, static_cast<unsigned>(nodes.size()), nodes.data(), nvml::affinity_node) !=
+        nvml::success)
       return -1;
     constexpr int bits = static_cast<int>(8 * sizeof(unsigned long));
     for (int i = 0; i < bits * static_cast<int>(nodes.size()); ++i)
@@ -189,13 +191,15 @@ class nvml_session {
       if (code != nvml::success) continue;
       found.resize(std::min<std::size_t>(count, found.size()));
       for (auto const& p : found)
-        if (std::ranges::none_of(all, [&](auto const& known) { return known.pid == p.pid && known.gpu_instance == p.gpu_instance; }))
+        if (std::ranges::none_of(all,
+                                 [&](auto const& known) { return known.pid == p.pid && known.gpu_instance == p.gpu_instance; }))
           all.push_back(p);
     }
     return all;
   }
 
-  std::vector<memory_owner> owners_of(std::vector<nvml::process_info> const& processes, std::optional<unsigned> gpu_instance) const {
+  std::vector<memory_owner> owners_of(std::vector<nvml::process_info> const& processes,
+                                      std::optional<unsigned> gpu_instance) const {
     std::vector<memory_owner> owners;
     for (auto const& p : processes)
       if (!gpu_instance || p.gpu_instance == *gpu_instance)
@@ -215,7 +219,8 @@ class nvml_session {
       bool const located = call("nvmlDeviceGetNvLinkRemotePciInfo_v2", handle, link, &remote) == nvml::success;
       nvlink_facts found;
       if (typed && end == nvml::link_to_npu) continue;  // to a POWER processor: no way to another GPU
-      if (located && (!typed || end == nvml::link_to_gpu) && remote.bus <= 0xff) found = {nvlink_facts::end::gpu, bus_id(remote), 0};
+      if (located && (!typed || end == nvml::link_to_gpu) && remote.bus <= 0xff)
+        found = {nvlink_facts::end::gpu, bus_id(remote), 0};
       auto const same = [&](nvlink_facts const& b) { return b.to == found.to && b.pci == found.pci; };
       auto at = std::ranges::find_if(bundles, same);
       if (at == bundles.end()) at = bundles.insert(at, found);
@@ -246,7 +251,8 @@ class nvml_session {
       found.total = bytes{static_cast<std::int64_t>(memory.total)};
       found.free = bytes{static_cast<std::int64_t>(memory.free)};
       nvml::device_attributes attributes{};
-      if (call("nvmlDeviceGetAttributes_v2", slice, &attributes) == nvml::success) found.slices = static_cast<int>(attributes.compute_slices);
+      if (call("nvmlDeviceGetAttributes_v2", slice, &attributes) == nvml::success)
+        found.slices = static_cast<int>(attributes.compute_slices);
       gpu.slices.push_back(std::move(found));
     }
   }
@@ -279,7 +285,8 @@ class nvml_session {
 /// @param proc     where programs' names are read
 /// Complexity: O(g²) questions for g GPUs, some milliseconds each GPU
 inline gpu_machine read_nvml(std::string const& library = {}, std::string const& proc = "/proc") {
-  auto opened = library.empty() ? shared_library::open("libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1") : shared_library::open(library);
+  auto opened = library.empty() ? shared_library::open("libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
+                                : shared_library::open(library);
   if (!opened) return {};
   return detail::nvml_session(std::move(opened), proc).read();
 }

@@ -24,7 +24,7 @@ inline constexpr std::array<path_kind, 5> pcie_levels{path_kind::pix, path_kind:
 
 /// Whose group each of `count` things is in; groups only grow together.
 class grouping {
- public:
+public:
   explicit grouping(std::size_t count) : root_(count) { std::iota(root_.begin(), root_.end(), std::size_t{0}); }
   std::size_t of(std::size_t i) const { return root_[i]; }
   void unite(std::size_t a, std::size_t b) {
@@ -32,7 +32,7 @@ class grouping {
     std::ranges::replace(root_, std::size_t{high}, std::size_t{low});
   }
 
- private:
+private:
   std::vector<std::size_t> root_;
 };
 
@@ -58,8 +58,8 @@ inline std::vector<grouping> pcie_groups(pcie_relations const& between, std::vec
 /// Part of the tree that still has no parent.
 struct pcie_head {
   graph::vertex_descriptor vertex;
-  std::size_t leaf = 0;      ///< any leaf below it
-  microseconds climbed{};    ///< half the latency of the way between two leaves that turns around here
+  std::size_t leaf = 0;    ///< any leaf below it
+  microseconds climbed{};  ///< half the latency of the way between two leaves that turns around here
   int numa = -1;
   bool is_numa_node = false;
 };
@@ -73,11 +73,14 @@ inline link upward(path_kind kind, gpu_model const& model, pcie_head const& belo
 
 inline pcie_head join_heads(graph& g, std::vector<pcie_head> const& heads, vertex_kind as, path_kind kind, gpu_model const& model,
                             std::string const& host) {
-  pcie_head top{.vertex = {}, .leaf = heads.front().leaf, .climbed = default_link(kind, model).latency / 2,
-                .numa = heads.front().numa, .is_numa_node = as == vertex_kind::numa_node};
+  pcie_head top{.vertex = {},
+                .leaf = heads.front().leaf,
+                .climbed = default_link(kind, model).latency / 2,
+                .numa = heads.front().numa,
+                .is_numa_node = as == vertex_kind::numa_node};
   for (auto const& head : heads)
     if (head.numa != top.numa) top.numa = -1;
-  auto const name = as == vertex_kind::host         ? (host.empty() ? std::string("host") : host)
+  auto const name = as == vertex_kind::host        ? (host.empty() ? std::string("host") : host)
                     : as == vertex_kind::numa_node ? (top.numa < 0 ? "CPU" : "numa " + std::to_string(top.numa))
                     : kind == path_kind::phb       ? "host bridge"
                                                    : "PCIe switch";
@@ -120,8 +123,7 @@ inline bool join_by_pcie(graph& g, std::vector<graph::vertex_descriptor> const& 
       };
       bool const whole_node = level == node || (level == bridge && spans_node());
       bool const named = level == node && group.front().numa >= 0 && !group.front().is_numa_node;
-      if (group.size() == 1 && !named)
-        next.push_back(group.front());
+      if (group.size() == 1 && !named) next.push_back(group.front());
       else
         next.push_back(detail::join_heads(g, group, whole_node ? vertex_kind::numa_node : vertex_kind::pcie_switch,
                                           detail::pcie_levels[level], model, host));

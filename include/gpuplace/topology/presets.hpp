@@ -67,8 +67,7 @@ inline void join_by_nvswitch(graph& g, std::vector<graph::vertex_descriptor> con
 /// Links straight from card to card, `bundle` to each other card.
 inline void join_by_mesh(graph& g, std::vector<graph::vertex_descriptor> const& cards, gpu_model const& model, int bundle) {
   for (std::size_t i = 0; i < cards.size(); ++i)
-    for (std::size_t j = i + 1; j < cards.size(); ++j)
-      g.connect(cards[i], cards[j], default_link(fabric_of(model), model, bundle));
+    for (std::size_t j = i + 1; j < cards.size(); ++j) g.connect(cards[i], cards[j], default_link(fabric_of(model), model, bundle));
 }
 
 /// DGX H100, DGX A100: each card shares a PCIe switch with a network card, NVSwitch joins all eight.
@@ -137,10 +136,8 @@ inline void add_like_cards(graph& g, int count, gpu_model const& model) {
   sockets const at(g, count >= 4 ? 2 : 1, model);
   auto const cards = add_cards(g, at, count, model, model.nvlinks > 0 ? path_kind::node : path_kind::phb);
   if (model.nvlinks == 0 || count < 2) return;
-  if (is_mesh(model, count))
-    join_by_mesh(g, cards, model, model.key == "mi300x" ? 1 : std::max(1, model.nvlinks / 3));
-  else
-    join_by_nvswitch(g, cards, model);
+  if (is_mesh(model, count)) join_by_mesh(g, cards, model, model.key == "mi300x" ? 1 : std::max(1, model.nvlinks / 3));
+  else join_by_nvswitch(g, cards, model);
 }
 
 /// How many of a card a machine has at most, as `NxCARD` makes it; 1 where the boards of several differ from maker to maker.
@@ -154,19 +151,19 @@ struct preset_alias {
   std::string_view name, means;
 };
 inline constexpr preset_alias preset_aliases[] = {
-    {"hgx-h100", "dgx-h100"},         {"hgx-h200", "dgx-h200"},     {"hgx-b200", "dgx-b200"},     {"hgx-a100", "dgx-a100"},
-    {"dgx1", "dgx1-v100"},            {"dgx2", "dgx2-v100"},        {"p3.16xlarge", "dgx1-v100"}, {"p4d.24xlarge", "dgx-a100-40gb"},
-    {"p4de.24xlarge", "dgx-a100"},    {"p5.48xlarge", "dgx-h100"},  {"p5en.48xlarge", "dgx-h200"}, {"g5.12xlarge", "4xa10g"},
-    {"g5.48xlarge", "8xa10g"},        {"g6.12xlarge", "4xl4"},      {"g6e.12xlarge", "4xl40s"}};
+    {"hgx-h100", "dgx-h100"},      {"hgx-h200", "dgx-h200"},    {"hgx-b200", "dgx-b200"},      {"hgx-a100", "dgx-a100"},
+    {"dgx1", "dgx1-v100"},         {"dgx2", "dgx2-v100"},       {"p3.16xlarge", "dgx1-v100"},  {"p4d.24xlarge", "dgx-a100-40gb"},
+    {"p4de.24xlarge", "dgx-a100"}, {"p5.48xlarge", "dgx-h100"}, {"p5en.48xlarge", "dgx-h200"}, {"g5.12xlarge", "4xa10g"},
+    {"g5.48xlarge", "8xa10g"},     {"g6.12xlarge", "4xl4"},     {"g6e.12xlarge", "4xl40s"}};
 
 }  // namespace detail
 
 /// What `preset` knows, for help and errors.
 inline std::string preset_names() {
-  std::string text = "dgx-h100, dgx-h200, dgx-b200, dgx-a100, dgx-a100-40gb, dgx1-v100, dgx2-v100, cpu:N, and NxCARD such as 2xh200 "
-                     "or 8xrtx3060 with the cards ";
-  for (auto const& model : gpu_models)
-    text.append(&model == &gpu_models.front() ? "" : ", ").append(model.key);
+  std::string text =
+      "dgx-h100, dgx-h200, dgx-b200, dgx-a100, dgx-a100-40gb, dgx1-v100, dgx2-v100, cpu:N, and NxCARD such as 2xh200 "
+      "or 8xrtx3060 with the cards ";
+  for (auto const& model : gpu_models) text.append(&model == &gpu_models.front() ? "" : ", ").append(model.key);
   text += " (v100: at most 4, mi300x: 8, other mi: 1); by other names ";
   for (auto const& alias : detail::preset_aliases) text.append(&alias == detail::preset_aliases ? "" : ", ").append(alias.name);
   return text;
@@ -181,10 +178,8 @@ inline result<graph> preset(std::string_view name) {
   for (auto const& alias : detail::preset_aliases)
     if (alias.name == name) name = alias.means;
   if (name == "dgx1-v100" || name == "dgx2-v100") {
-    if (name == "dgx1-v100")
-      detail::add_dgx1(g, *find_gpu_model("v100"));
-    else
-      detail::add_dgx2(g, *find_gpu_model("v100-32gb"));
+    if (name == "dgx1-v100") detail::add_dgx1(g, *find_gpu_model("v100"));
+    else detail::add_dgx2(g, *find_gpu_model("v100-32gb"));
     return g;
   }
   if (name.starts_with("dgx-")) {

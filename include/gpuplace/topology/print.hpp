@@ -65,8 +65,7 @@ inline std::string legend(device_group const& group) {
       kinds, [](path const& a, path const& b) { return a.kind != b.kind ? a.kind < b.kind : a.bandwidth > b.bandwidth; });
   std::vector<std::vector<std::string>> rows;
   for (auto const& p : kinds) {
-    if (p.kind == path_kind::none)
-      rows.push_back({p.label(), "no way"});
+    if (p.kind == path_kind::none) rows.push_back({p.label(), "no way"});
     else
       rows.push_back({p.label(), rounded(p.bandwidth.value()) + " GB/s", rounded(p.latency.count()) + " us",
                       p.staged ? "through host memory" : ""});

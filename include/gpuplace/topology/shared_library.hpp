@@ -11,7 +11,7 @@ namespace gpuplace::topology {
 
 /// A library opened at run time; closed with the last copy.
 class shared_library {
- public:
+public:
   /// Opens the first of `names` that is there: a file's path, or a name that the dynamic linker looks up.
   template <class... Names>
   static shared_library open(Names const&... names) {
@@ -28,9 +28,11 @@ class shared_library {
     return handle_ == nullptr ? nullptr : reinterpret_cast<Function*>(::dlsym(handle_.get(), name));
   }
 
- private:
+private:
   void try_open(std::string const& name) {
-    if (!name.empty()) handle_ = std::shared_ptr<void>(::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL), [](void* h) { h != nullptr ? ::dlclose(h) : 0; });
+    if (!name.empty())
+      handle_ =
+          std::shared_ptr<void>(::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL), [](void* h) { h != nullptr ? ::dlclose(h) : 0; });
     if (handle_.get() == nullptr) handle_.reset();
   }
 

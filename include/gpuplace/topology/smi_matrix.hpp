@@ -124,7 +124,8 @@ inline smi_layout find_layout(std::vector<std::string> const& lines) {
   }
   auto const words = between_blanks(lines[header]);
   std::size_t at = 0;
-  for (; at < words.size() && words[at] != "CPU" && words[at] != "NUMA" && words[at] != "GPU"; ++at) found.names.push_back(words[at]);
+  for (; at < words.size() && words[at] != "CPU" && words[at] != "NUMA" && words[at] != "GPU"; ++at)
+    found.names.push_back(words[at]);
   for (std::size_t column = 0; at + 1 < words.size(); at += words[at] == "GPU" ? 3 : 2, ++column)
     if (words[at] == "NUMA") found.numa_column = column;
   return found;
@@ -180,7 +181,8 @@ inline result<smi_matrix> parse_smi_matrix(std::string_view text, std::string co
     auto words = between_tabs(lines[line]);  // says exactly which cell is missing; but pages that show matrices often eat tabs
     auto parsed = parse_row(words, row, count);
     if (!parsed.why.empty())
-      if (auto again = parse_row(loose, row, count); again.why.empty() || words.size() <= 2) parsed = std::move(again), words = loose;
+      if (auto again = parse_row(loose, row, count); again.why.empty() || words.size() <= 2)
+        parsed = std::move(again), words = loose;
     auto const place = [&](std::size_t column) { return "row " + name + ", column " + m.names[column]; };
     if (!parsed.why.empty())
       return fail(line + 1, place(parsed.wrong) + parsed.why,
@@ -242,7 +244,8 @@ inline void join_matrix(graph& g, smi_matrix const& m, std::vector<graph::vertex
     std::optional<std::size_t> nearest;
     for (std::size_t j = 0; j < at.size(); ++j) {
       if (i == j || !is_gpu(m.names[j])) continue;
-      if (is_gpu(m.names[i]) && j < i && is_pcie(m.cell[i][j].first)) g.connect(at[j], at[i], default_link(m.cell[i][j].first, model));
+      if (is_gpu(m.names[i]) && j < i && is_pcie(m.cell[i][j].first))
+        g.connect(at[j], at[i], default_link(m.cell[i][j].first, model));
       if (!nearest || m.cell[i][j].first < m.cell[i][*nearest].first) nearest = j;
     }
     if (!is_gpu(m.names[i]) && nearest) g.connect(at[i], at[*nearest], default_link(m.cell[i][*nearest].first, model));

@@ -79,11 +79,10 @@ inline std::vector<cuda_card> cards_of(std::vector<device> const& devices, std::
     auto const& d = devices[i];
     bool const sliced = d.mig.has_value() || d.uuid.starts_with("MIG-");
     auto const& uuid = d.mig ? d.mig->gpu : d.uuid;
-    auto const at = std::ranges::find_if(cards, [&](cuda_card const& c) { return sliced && c.sliced && c.uuid == uuid && !uuid.empty(); });
-    if (at != cards.end())
-      at->members.push_back(i);
-    else
-      cards.push_back({uuid, {i}, sliced});
+    auto const at =
+        std::ranges::find_if(cards, [&](cuda_card const& c) { return sliced && c.sliced && c.uuid == uuid && !uuid.empty(); });
+    if (at != cards.end()) at->members.push_back(i);
+    else cards.push_back({uuid, {i}, sliced});
   }
   return cards;
 }
@@ -114,7 +113,8 @@ inline std::optional<std::size_t> by_instance(std::string_view entry, std::span<
   int const gpu = number(entry.substr(first + 1, second - first - 1)), compute = number(entry.substr(second + 1));
   for (std::size_t i = 0; i < slices.size() && gpu >= 0 && compute >= 0; ++i) {
     auto const& mig = slices[i]->mig;
-    if (mig && mig->gpu_instance == gpu && mig->compute_instance == compute && "MIG-" + mig->gpu == entry.substr(0, first)) return i;
+    if (mig && mig->gpu_instance == gpu && mig->compute_instance == compute && "MIG-" + mig->gpu == entry.substr(0, first))
+      return i;
   }
   return std::nullopt;
 }
@@ -177,14 +177,14 @@ inline result<void> cuda_order(std::optional<std::string> const& order, bool nvm
   auto const first = [&](cuda_card const& card) -> device const& { return devices[card.members.front()]; };
   if (order == "PCI_BUS_ID")
     std::ranges::stable_sort(cards, {}, [&](cuda_card const& c) -> std::string const& { return first(c).pci; });
-  else
-    std::ranges::stable_sort(cards, std::greater<>{}, [&](cuda_card const& c) { return first(c).peak_fp32; });
+  else std::ranges::stable_sort(cards, std::greater<>{}, [&](cuda_card const& c) { return first(c).peak_fp32; });
   return {};
 }
 
 /// What is left of `chosen` where a MIG slice is among them: the first slice alone.
 inline void keep_one_slice(std::vector<std::size_t>& chosen, std::vector<device> const& devices) {
-  auto const slice = std::ranges::find_if(chosen, [&](std::size_t i) { return devices[i].mig || devices[i].uuid.starts_with("MIG-"); });
+  auto const slice =
+      std::ranges::find_if(chosen, [&](std::size_t i) { return devices[i].mig || devices[i].uuid.starts_with("MIG-"); });
   if (slice != chosen.end()) chosen = {*slice};
 }
 

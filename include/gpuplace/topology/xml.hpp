@@ -44,10 +44,8 @@ inline int xml_depth(std::string_view text) {
     } else {
       char quote = 0;
       for (++at; at < text.size() && (quote != 0 || text[at] != '>'); ++at)
-        if (quote != 0)
-          quote = text[at] == quote ? '\0' : quote;
-        else if (text[at] == '"' || text[at] == '\'')
-          quote = text[at];
+        if (quote != 0) quote = text[at] == quote ? '\0' : quote;
+        else if (text[at] == '"' || text[at] == '\'') quote = text[at];
       if (at == text.size() || text[at - 1] != '/') deepest = std::max(deepest, ++depth);
     }
   }
@@ -56,7 +54,7 @@ inline int xml_depth(std::string_view text) {
 
 /// One element, as long as its document lives.
 class xml_element {
- public:
+public:
   explicit xml_element(rapidxml::xml_node<char> const* node) : node_(node) {}
 
   std::string_view name() const { return {node_->name(), node_->name_size()}; }
@@ -75,7 +73,7 @@ class xml_element {
     return all;
   }
 
- private:
+private:
   rapidxml::xml_node<char> const* node_;
 };
 
@@ -83,12 +81,13 @@ class xml_element {
 /// The parser is the one inside Boost.PropertyTree, used directly: a property tree forgets where its values stood, and a quarter
 /// of a second would be added to every file that includes the readers.
 class xml_text {
- public:
+public:
   /// Errors:     errc::malformed with file and line
   static result<xml_text> parse(std::string_view text, std::string file) {
     xml_text made(text, std::move(file));
     if (auto const nul = text.find('\0'); nul != text.npos) return made.fail_at(nul, "a byte of value zero in it");
-    if (xml_depth(text) > deepest_element) return made.fail_at(0, "elements nest more than " + std::to_string(deepest_element) + " deep");
+    if (xml_depth(text) > deepest_element)
+      return made.fail_at(0, "elements nest more than " + std::to_string(deepest_element) + " deep");
     try {
       made.document_->parse<rapidxml::parse_validate_closing_tags>(made.buffer_->data());
     } catch (rapidxml::parse_error const& e) {
@@ -111,9 +110,11 @@ class xml_text {
     return {errc::malformed, std::move(what), where(e), std::move(remedy)};
   }
 
- private:
+private:
   xml_text(std::string_view text, std::string file)
-      : original_(text), buffer_(std::make_unique<std::string>(text)), file_(std::move(file)),
+      : original_(text),
+        buffer_(std::make_unique<std::string>(text)),
+        file_(std::move(file)),
         document_(std::make_unique<rapidxml::xml_document<char>>()) {}
 
   /// The parser changes its text in place but moves nothing: an offset in one is an offset in the other.
