@@ -1,12 +1,12 @@
 # The libraries that gpuplace::text is linked with. Used by the build and, installed, by gpuplace's package file.
 #   gpuplace_find_text_libraries(PROBLEM [ICU_MAJOR])
-# defines the targets gpuplace_icu and gpuplace_pcre2; PROBLEM says what is missing, or is empty. GPUPLACE_STATIC_DEPS takes
-# the distribution's archives. ICU's functions carry its major version in their names: a compiled gpuplace::text asks for it.
+# defines the targets gpuplace_icu, gpuplace_pcre2 and gpuplace_sentencepiece; PROBLEM says what is missing, or is empty.
+# GPUPLACE_STATIC_DEPS takes the distribution's archives; Debian and Ubuntu have none of sentencepiece. ICU's functions carry its major version in their names: a compiled gpuplace::text asks for it.
 include_guard(GLOBAL)
 
 function(gpuplace_find_text_libraries problem)
   set(${problem} "" PARENT_SCOPE)
-  if(TARGET gpuplace_icu AND TARGET gpuplace_pcre2)
+  if(TARGET gpuplace_icu AND TARGET gpuplace_pcre2 AND TARGET gpuplace_sentencepiece)
     return()
   endif()
   find_package(ICU 70 QUIET COMPONENTS uc data)
@@ -22,6 +22,16 @@ function(gpuplace_find_text_libraries problem)
     set(${problem} "PCRE2 was not found by pkg-config: install pkg-config and libpcre2-dev" PARENT_SCOPE)
     return()
   endif()
+  find_path(GPUPLACE_SENTENCEPIECE_INCLUDE_DIR sentencepiece_processor.h)
+  if(GPUPLACE_STATIC_DEPS)
+    find_library(GPUPLACE_SENTENCEPIECE_LIBRARY NAMES libsentencepiece.a sentencepiece)
+  else()
+    find_library(GPUPLACE_SENTENCEPIECE_LIBRARY sentencepiece)
+  endif()
+  if(NOT GPUPLACE_SENTENCEPIECE_INCLUDE_DIR OR NOT GPUPLACE_SENTENCEPIECE_LIBRARY)
+    set(${problem} "sentencepiece was not found: install libsentencepiece-dev" PARENT_SCOPE)
+    return()
+  endif()
   string(REGEX MATCH "^[0-9]+" icu_major "${ICU_VERSION}")
   if(ARGC GREATER 1 AND NOT ARGV1 STREQUAL icu_major)
     set(remedy "name the other one by ICU_ROOT, or build gpuplace again")
@@ -31,6 +41,9 @@ function(gpuplace_find_text_libraries problem)
 
   add_library(gpuplace_icu INTERFACE IMPORTED)
   add_library(gpuplace_pcre2 INTERFACE IMPORTED)
+  add_library(gpuplace_sentencepiece INTERFACE IMPORTED)
+  target_include_directories(gpuplace_sentencepiece SYSTEM INTERFACE "${GPUPLACE_SENTENCEPIECE_INCLUDE_DIR}")
+  target_link_libraries(gpuplace_sentencepiece INTERFACE "${GPUPLACE_SENTENCEPIECE_LIBRARY}")
   set_target_properties(gpuplace_icu PROPERTIES GPUPLACE_MAJOR_VERSION "${icu_major}")
   if(GPUPLACE_STATIC_DEPS)
     find_library(GPUPLACE_ICU_UC_ARCHIVE libicuuc.a REQUIRED)

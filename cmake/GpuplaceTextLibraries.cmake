@@ -1,4 +1,4 @@
-# ICU and PCRE2 as gpuplace_icu and gpuplace_pcre2, or an error that says what to install.
+# ICU, PCRE2 and sentencepiece as gpuplace_icu, gpuplace_pcre2 and gpuplace_sentencepiece, or an error that says what to install.
 include(GpuplaceFindTextLibraries)
 gpuplace_find_text_libraries(gpuplace_problem)
 if(gpuplace_problem)

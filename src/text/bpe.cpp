@@ -1,9 +1,13 @@
 #include "bpe.hpp"
 
 #include "byte_level.hpp"
+#include "byte_piece.hpp"
+#include "unicode.hpp"
 
+#include <algorithm>
 #include <queue>
 #include <tuple>
+#include <utility>
 
 namespace gpuplace::text {
 
@@ -31,50 +35,49 @@ error missing_token(std::string_view spelling) {
 }
 
 result<void> check_options(json const& part) {
-  if (type_of(part) != "BPE" && !(type_of(part).empty() && part.contains("merges"))) return unknown_part("model", part);
   auto const refuse = [](std::string const& what) { return error{errc::unsupported, "model 'BPE' with " + what + " is not known"}; };
-  if (flag(part, "byte_fallback", false)) return refuse("byte_fallback");
   if (part.contains("dropout") && part["dropout"].is_number() && part["dropout"].get<double>() > 0) return refuse("dropout");
   for (auto const* affix : {"continuing_subword_prefix", "end_of_word_suffix"})
     if (!text_member(part, affix).empty()) return refuse(affix);
   return {};
 }
-
-result<void> read_tokens(tokenizer_file const& file, vocabulary& tokens) {
-  if (file.tokens.empty()) return error{errc::malformed, "model: no 'vocab' object"};
-  constexpr std::int64_t limit = 1 << 24;  // the ids index a table: a wild one would fill the memory
-  tokens.reserve(file.tokens.size());
-  for (auto const& [spelling, id] : file.tokens) {
-    if (id < 0 || id >= limit) return error{errc::malformed, "model: the id of the token '" + spelling + "' is out of range"};
-    tokens.add(static_cast<token_id>(id), spelling);
-  }
-  return {};
-}
 }  // namespace
 
-result<bpe> bpe::read(tokenizer_file const& file, vocabulary& tokens) {
-  auto const found = file.parts.find("model");
-  if (found == file.parts.end()) return error{errc::malformed, "no 'model' object"};
-  auto const& part = *found;
-  if (!part.is_object()) return error{errc::malformed, "no 'model' object"};
+result<bpe> bpe::read(json const& part, vocabulary const& tokens, bool byte_level) {
   GPUPLACE_CHECK(check_options(part));
-  GPUPLACE_CHECK(read_tokens(file, tokens));
   bpe made;
+  made.byte_level_ = byte_level;
+  made.byte_fallback_ = flag(part, "byte_fallback", false);
+  made.fuse_unknown_ = flag(part, "fuse_unk", false);
   GPUPLACE_CHECK(made.read_merges(list_member(part, "merges"), tokens));
-  for (std::size_t b = 0; b < 256; ++b) made.bytes_[b] = tokens.id(byte_level::spelling_of(std::string(1, static_cast<char>(b))));
+  for (unsigned b = 0; b < 256; ++b) {
+    auto const byte = static_cast<unsigned char>(b);
+    made.bytes_[b] = tokens.id(byte_level ? byte_level::spelling_of(std::string(1, static_cast<char>(byte))) : piece_of_byte(byte));
+  }
   if (auto const unknown = text_member(part, "unk_token"); !unknown.empty()) {
     made.unknown_ = tokens.id(unknown);
     if (!made.unknown_) return missing_token(unknown);
   }
-  made.fuse_unknown_ = flag(part, "fuse_unk", false);
-  if (flag(part, "ignore_merges", false))
+  if (!byte_level)
     for (std::size_t row = 0; row < tokens.rows(); ++row) {
-      auto const id = static_cast<token_id>(row);
-      auto const spelling = tokens.spelling(id);
-      if (!spelling) continue;
-      if (auto bytes = byte_level::bytes_of(*spelling)) made.whole_.emplace(*std::move(bytes), id);
+      auto const spelling = tokens.spelled(static_cast<token_id>(row));
+      std::size_t at = 0;
+      auto const c = spelling.empty() ? U'\0' : unicode::next(spelling, at);
+      if (at != 0 && at == spelling.size()) made.characters_.emplace(c, static_cast<token_id>(row));
     }
+  if (flag(part, "ignore_merges", false)) made.keep_whole_tokens(tokens);
   return made;
+}
+
+void bpe::keep_whole_tokens(vocabulary const& tokens) {
+  for (std::size_t row = 0; row < tokens.rows(); ++row) {
+    auto const id = static_cast<token_id>(row);
+    if (!tokens.has(id)) continue;
+    if (!byte_level_)
+      whole_.emplace(tokens.spelled(id), id);
+    else if (auto bytes = byte_level::bytes_of(tokens.spelled(id)))
+      whole_.emplace(*std::move(bytes), id);
+  }
 }
 
 result<void> bpe::read_merges(json const& list, vocabulary const& tokens) {
@@ -93,19 +96,29 @@ result<void> bpe::read_merges(json const& list, vocabulary const& tokens) {
   return {};
 }
 
+void bpe::append(std::vector<symbol>& symbols, token_id id) {
+  auto const at = static_cast<std::int32_t>(symbols.size());
+  symbols.push_back({id, at - 1, at + 1, true});
+}
+
+std::vector<bpe::symbol> bpe::closed(std::vector<symbol> symbols) {
+  if (!symbols.empty()) symbols.back().next = -1;
+  return symbols;
+}
+
 void bpe::encode(std::string_view piece, std::vector<token_id>& out) const {
   if (!whole_.empty())
-    if (auto const found = whole_.find(std::string(piece)); found != whole_.end()) {
+    if (auto const found = whole_.find(piece); found != whole_.end()) {
       out.push_back(found->second);
       return;
     }
-  auto symbols = symbols_of(piece);
+  auto symbols = byte_level_ ? bytes_of(piece) : characters_of(piece);
   merge_all(symbols);
   for (auto const& s : symbols)
     if (s.alive) out.push_back(s.id);
 }
 
-std::vector<bpe::symbol> bpe::symbols_of(std::string_view piece) const {
+std::vector<bpe::symbol> bpe::bytes_of(std::string_view piece) const {
   std::vector<symbol> symbols;
   symbols.reserve(piece.size());
   bool after_unknown = false;
@@ -113,12 +126,34 @@ std::vector<bpe::symbol> bpe::symbols_of(std::string_view piece) const {
     auto const id = bytes_[static_cast<unsigned char>(c)];
     bool const skip = !id && (!unknown_ || (fuse_unknown_ && after_unknown));
     after_unknown = !id;
-    if (skip) continue;
-    auto const at = static_cast<std::int32_t>(symbols.size());
-    symbols.push_back({id ? *id : *unknown_, at - 1, at + 1, true});
+    if (!skip) append(symbols, id ? *id : *unknown_);
   }
-  if (!symbols.empty()) symbols.back().next = -1;
-  return symbols;
+  return closed(std::move(symbols));
+}
+
+std::vector<bpe::symbol> bpe::characters_of(std::string_view piece) const {
+  std::vector<symbol> symbols;
+  symbols.reserve(piece.size());
+  bool unknown_waits = false;  // it is written when the next known character comes: byte tokens overtake it, as in the library
+  for (std::size_t at = 0; at < piece.size();) {
+    auto const begin = at;
+    auto const known = characters_.find(unicode::next(piece, at));
+    if (known != characters_.end()) {
+      if (std::exchange(unknown_waits, false)) append(symbols, *unknown_);
+      append(symbols, known->second);
+      continue;
+    }
+    auto const bytes = piece.substr(begin, at - begin);
+    auto const has_piece = [&](char c) { return bytes_[static_cast<unsigned char>(c)].has_value(); };
+    if (byte_fallback_ && std::all_of(bytes.begin(), bytes.end(), has_piece)) {
+      for (auto const c : bytes) append(symbols, *bytes_[static_cast<unsigned char>(c)]);
+    } else if (unknown_) {
+      if (unknown_waits && !fuse_unknown_) append(symbols, *unknown_);
+      unknown_waits = true;
+    }
+  }
+  if (unknown_waits) append(symbols, *unknown_);
+  return closed(std::move(symbols));
 }
 
 bpe::merge const* bpe::merge_at(std::vector<symbol> const& symbols, std::int32_t left) const {
@@ -129,20 +164,22 @@ bpe::merge const* bpe::merge_at(std::vector<symbol> const& symbols, std::int32_t
 }
 
 void bpe::merge_all(std::vector<symbol>& symbols) const {
-  using candidate = std::pair<std::uint32_t, std::int32_t>;  // rank, then place: the leftmost of equals goes first
+  // Rank, then place: the leftmost of equals goes first. Another pair that joins to the same token may have come in between; the
+  // library takes it.
+  using candidate = std::tuple<std::uint32_t, std::int32_t, token_id>;
   std::vector<candidate> storage;
   storage.reserve(symbols.size());
   std::priority_queue<candidate, std::vector<candidate>, std::greater<>> queue(std::greater<>{}, std::move(storage));
   auto const offer = [&](std::int32_t left) {
     if (left < 0) return;
-    if (auto const* m = merge_at(symbols, left)) queue.emplace(m->rank, left);
+    if (auto const* m = merge_at(symbols, left)) queue.emplace(m->rank, left, m->joined);
   };
   for (std::int32_t i = 0; i < static_cast<std::int32_t>(symbols.size()); ++i) offer(i);
   while (!queue.empty()) {
-    auto const [rank, left] = queue.top();
+    auto const [rank, left, joined] = queue.top();
     queue.pop();
     auto const* m = merge_at(symbols, left);
-    if (m == nullptr || m->rank != rank) continue;  // a neighbour was merged since
+    if (m == nullptr || m->joined != joined) continue;  // a neighbour was merged since
     auto& s = symbols[static_cast<std::size_t>(left)];
     auto& gone = symbols[static_cast<std::size_t>(s.next)];
     s.id = m->joined;

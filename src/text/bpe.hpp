@@ -2,7 +2,7 @@
 /// @file
 /// Byte-pair encoding of one piece of text.
 
-#include "tokenizer_file.hpp"
+#include "json_parts.hpp"
 #include "vocabulary.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -15,14 +15,15 @@
 
 namespace gpuplace::text {
 
-/// Byte-level BPE: a piece's bytes, merged pair by pair in the order of the merge list.
+/// A piece's bytes or characters, merged pair by pair in the order of the merge list.
 class bpe {
 public:
-  /// Reads the "model" of a tokenizer.json; its tokens go to `tokens`.
-  /// Errors:     errc::malformed; errc::unsupported for other models and for byte fallback, dropout and affixes
-  static result<bpe> read(tokenizer_file const& file, vocabulary& tokens);
+  /// Reads the "model" of a tokenizer.json, whose tokens are in `tokens`.
+  /// @param byte_level   whether pieces are merged from bytes, spelled in GPT-2's alphabet, or from characters
+  /// Errors:     errc::malformed; errc::unsupported for dropout and affixes
+  static result<bpe> read(json const& part, vocabulary const& tokens, bool byte_level);
 
-  /// Appends the ids of one piece.
+  /// Appends the ids of one piece (valid UTF-8).
   /// Complexity: O(n log n) in its bytes
   void encode(std::string_view piece, std::vector<token_id>& out) const;
 
@@ -39,7 +40,11 @@ private:
   };
 
   result<void> read_merges(json const& list, vocabulary const& tokens);
-  std::vector<symbol> symbols_of(std::string_view piece) const;
+  void keep_whole_tokens(vocabulary const& tokens);
+  static void append(std::vector<symbol>& symbols, token_id id);
+  static std::vector<symbol> closed(std::vector<symbol> symbols);
+  std::vector<symbol> bytes_of(std::string_view piece) const;
+  std::vector<symbol> characters_of(std::string_view piece) const;
   void merge_all(std::vector<symbol>& symbols) const;
   merge const* merge_at(std::vector<symbol> const& symbols, std::int32_t left) const;
 
@@ -47,9 +52,18 @@ private:
     return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 | static_cast<std::uint32_t>(right);
   }
 
+  struct hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+  };
+
   boost::unordered_flat_map<std::uint64_t, merge> merges_;
-  boost::unordered_flat_map<std::string, token_id> whole_;  // pieces that are tokens as they are; filled for ignore_merges alone
-  std::array<std::optional<token_id>, 256> bytes_{};
+  // Pieces that are tokens as they are; filled for ignore_merges alone.
+  boost::unordered_flat_map<std::string, token_id, hash, std::equal_to<>> whole_;
+  std::array<std::optional<token_id>, 256> bytes_{};        // a byte on its own, or its <0x..> token where byte_level_ is not
+  boost::unordered_flat_map<char32_t, token_id> characters_;  // empty where byte_level_
+  bool byte_level_ = true;
+  bool byte_fallback_ = false;
   std::optional<token_id> unknown_;
   bool fuse_unknown_ = false;
 };

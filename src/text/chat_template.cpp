@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -30,6 +31,36 @@ error as_error(jinja::fault const& f, std::string const& where) {
   return {f.code, f.what, where + ":" + std::to_string(f.line), remedy};
 }
 
+/// What a model thought goes by several names; as in transformers a template finds it by the two that templates read.
+jinja::value with_names_of_reasoning(jinja::value const& message) {
+  auto const* given = message.dict();
+  if (given == nullptr) return message;
+  jinja::value const* reasoning = nullptr;
+  for (auto const* name : {"reasoning_content", "thinking", "reasoning"})
+    if (auto const* found = given->find_text(name); reasoning == nullptr && found != nullptr && !found->is_none()) reasoning = found;
+  if (reasoning == nullptr) return message;
+  auto items = given->items;
+  auto const set = [&](char const* name, bool keep, std::size_t place) {
+    auto const same = [&](auto const& item) { return item.first.text() != nullptr && *item.first.text() == name; };
+    auto const at = std::find_if(items.begin(), items.end(), same);
+    if (at == items.end())
+      items.insert(items.begin() + static_cast<std::ptrdiff_t>(place), {jinja::value(std::string(name)), *reasoning});
+    else if (!keep)
+      at->second = *reasoning;
+  };
+  set("thinking", true, 0);
+  set("reasoning_content", false, items.size());
+  return jinja::make_dict(std::move(items));
+}
+
+jinja::value messages_of(jinja::value const& messages) {
+  auto const* list = messages.list();
+  if (list == nullptr) return messages;
+  jinja::values all;
+  for (auto const& message : list->items) all.push_back(with_names_of_reasoning(message));
+  return jinja::make_list(std::move(all));
+}
+
 template <class Json>
 std::map<std::string, jinja::value> variables_of(std::map<std::string, std::string> const& special_tokens, Json const& messages,
                                                  bool add_generation_prompt, Json const& variables) {
@@ -39,7 +70,7 @@ std::map<std::string, jinja::value> variables_of(std::map<std::string, std::stri
   all["documents"] = jinja::value();
   if (!variables.is_object() && !variables.is_null()) jinja::refuse("variables are no JSON object");
   for (auto const& [name, item] : variables.items()) all[name] = jinja::from_json(item);
-  all["messages"] = jinja::from_json(messages);
+  all["messages"] = messages_of(jinja::from_json(messages));
   all["add_generation_prompt"] = jinja::value(add_generation_prompt);
   return all;
 }

@@ -1,16 +1,55 @@
 #pragma once
 /// @file
-/// From tokens to text. ByteLevel needs no state: the vocabulary holds the bytes, and UTF-8 is repaired at the end.
+/// From tokens to text.
 
+#include "decoder_stages.hpp"
 #include "json_parts.hpp"
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
 
 namespace gpuplace::text {
 
-/// Errors:     errc::unsupported for other decoders than ByteLevel
-inline result<void> check_decoder(json const& part) {
-  if (type_of(part) == "ByteLevel") return {};
-  if (part.is_null()) return error{errc::unsupported, "a tokenizer without a decoder is not known"};
-  return unknown_part("decoder", part);
-}
+/// A chain of stages; each takes the tokens that the one before gives. Decoding at once and piece by piece is the same thing: a
+/// `decoding` holds the state of one text.
+class decoder {
+public:
+  /// Errors:     errc::unsupported for other kinds than ByteLevel, Metaspace, Replace, ByteFallback, Fuse, Strip and sequences
+  static result<decoder> read(json const& part);
+
+  /// What sentencepiece does: `▁` is a space, but for one at the beginning where encoding put one there.
+  static decoder of_sentencepiece(bool space_in_front);
+
+  /// True where tokens are handed over as bytes, out of GPT-2's alphabet.
+  bool takes_bytes() const { return !stages_.empty() && std::holds_alternative<byte_level_stage>(stages_.front()); }
+
+private:
+  friend class decoding;
+  result<void> add(json const& part);
+  result<void> add_replace(json const& part);
+  result<void> add_strip(json const& part);
+  result<void> add_metaspace(json const& part);
+
+  std::vector<decoder_stage> stages_;
+  bool fused_ = false;  // the stages so far give one token, in parts
+};
+
+/// The decoding of one text, token by token.
+class decoding {
+public:
+  explicit decoding(decoder const& d) : stages_(d.stages_) {}
+
+  /// Appends what is certain once `token` is there.
+  void push(std::string_view token, std::string& out) { push_at(0, token, out); }
+
+  /// Appends the rest.
+  void finish(std::string& out);
+
+private:
+  void push_at(std::size_t stage, std::string_view token, std::string& out);
+  std::vector<decoder_stage> stages_;
+};
 
 }  // namespace gpuplace::text

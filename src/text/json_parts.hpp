@@ -18,11 +18,11 @@ inline std::string type_of(json const& part) {
   return part.is_object() && found != part.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-/// A part of a kind that cannot be run: `normalizer 'Lowercase'`.
+/// A part of a kind that cannot be run: `normalizer 'BertNormalizer'`.
 inline error unknown_part(std::string const& role, json const& part) {
   auto const type = type_of(part);
   return error{errc::unsupported, role + (type.empty() ? " without a type" : " '" + type + "'") + " is not known", {},
-               "gpuplace reads byte-level BPE tokenizers: those of GPT-2, SmolLM2, Qwen2, Qwen2.5, Qwen3 and Llama 3"};
+               "gpuplace reads the BPE and Unigram tokenizers of Llama, Mistral, Qwen, Gemma, SmolLM2 and those built alike"};
 }
 
 /// A boolean member, `otherwise` where it is missing or null.

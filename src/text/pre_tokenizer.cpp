@@ -16,14 +16,6 @@ struct part_of_text {
   bool match;
 };
 
-std::vector<span_of_text> find_all(std::string_view needle, std::string_view text) {
-  std::vector<span_of_text> found;
-  if (needle.empty()) return found;
-  for (auto at = text.find(needle); at != text.npos; at = text.find(needle, at + needle.size()))
-    found.push_back({at, at + needle.size()});
-  return found;
-}
-
 std::vector<span_of_text> numbers_of(std::string_view text) {
   std::vector<span_of_text> found;
   for (std::size_t at = 0; at < text.size();) {
@@ -100,26 +92,45 @@ struct applied_step {
   std::string_view text;
 
   std::vector<part_of_text> operator()(split_step const& s) const {
-    auto const* compiled = std::get_if<regex>(&s.pattern);
-    auto const matches = compiled != nullptr ? compiled->find_all(text) : find_all(std::get<std::string>(s.pattern), text);
-    return arranged(covered(matches, text.size(), s.invert), s.behavior);
+    return arranged(covered(find_all(s.pattern, text), text.size(), s.invert), s.behavior);
   }
   std::vector<part_of_text> operator()(digits_step const& s) const {
     return arranged(covered(numbers_of(text), text.size(), false), s.individual ? delimiter::isolated : delimiter::contiguous);
   }
-  std::vector<part_of_text> operator()(prefix_space_step) const { return {{{0, text.size()}, false}}; }
 };
 
-std::vector<std::string> applied(pre_token_step const& step, std::vector<std::string> const& pieces) {
-  std::vector<std::string> out;
-  for (auto const& piece : pieces) {
-    if (std::holds_alternative<prefix_space_step>(step)) {
-      out.push_back(piece.starts_with(' ') ? piece : ' ' + piece);
-      continue;
-    }
-    for (auto const& p : std::visit(applied_step{piece}, step))
-      if (p.where.begin != p.where.end) out.push_back(piece.substr(p.where.begin, p.where.end - p.where.begin));
+void cut(std::vector<part_of_text> const& parts, text_piece const& piece, std::vector<text_piece>& out) {
+  for (auto const& [where, match] : parts)
+    if (where.begin != where.end) out.push_back({piece.text.substr(where.begin, where.end - where.begin), piece.first && where.begin == 0});
+}
+
+/// Applies one step to one piece.
+struct step_on_piece {
+  text_piece& piece;
+  std::vector<text_piece>& out;
+
+  void operator()(prefix_space_step) const {
+    if (!piece.text.starts_with(' ')) piece.text.insert(0, 1, ' ');
+    out.push_back(std::move(piece));
   }
+  void operator()(metaspace_step const& step) const {
+    piece.text = replaced(" ", step.replacement, piece.text);
+    auto const wanted = step.scheme == prepend_scheme::always || (step.scheme == prepend_scheme::first && piece.first);
+    if (wanted && !piece.text.starts_with(step.replacement)) piece.text.insert(0, step.replacement);
+    if (!step.split) return out.push_back(std::move(piece));
+    auto const parts = covered(find_all(step.replacement, piece.text), piece.text.size(), false);
+    cut(arranged(parts, delimiter::merged_with_next), piece, out);
+  }
+  template <class Cut>
+  void operator()(Cut const& step) const {
+    cut(applied_step{piece.text}(step), piece, out);
+  }
+};
+
+std::vector<text_piece> applied(pre_token_step const& step, std::vector<text_piece> pieces) {
+  std::vector<text_piece> out;
+  out.reserve(pieces.size());
+  for (auto& piece : pieces) std::visit(step_on_piece{piece, out}, step);
   return out;
 }
 
@@ -135,24 +146,32 @@ result<delimiter> delimiter_named(std::string const& name) {
 
 result<void> pre_tokenizer::add_split(json const& part) {
   GPUPLACE_TRY(auto const behavior, delimiter_named(text_member(part, "behavior")));
-  auto const pattern = part.value("pattern", json::object());
-  auto const expression = text_member(pattern, "Regex");
-  auto const literal = text_member(pattern, "String");
-  if (expression.empty() && literal.empty()) return error{errc::malformed, "pre_tokenizer 'Split' has no pattern"};
-  split_step step{literal, behavior, flag(part, "invert", false)};
-  if (!expression.empty()) {
-    GPUPLACE_TRY(step.pattern, regex::compile(expression));
-  }
-  steps_.emplace_back(std::move(step));
+  GPUPLACE_TRY(auto pattern, read_pattern(part, "pre_tokenizer 'Split'"));
+  steps_.emplace_back(split_step{std::move(pattern), behavior, flag(part, "invert", false)});
+  return {};
+}
+
+result<void> pre_tokenizer::add_cut(std::string_view pattern, delimiter behavior, bool invert) {
+  GPUPLACE_TRY(auto compiled, regex::compile(pattern));
+  steps_.emplace_back(split_step{std::move(compiled), behavior, invert});
   return {};
 }
 
 result<void> pre_tokenizer::add_byte_level(json const& part) {
   byte_level_ = true;
   if (flag(part, "add_prefix_space", true)) steps_.emplace_back(prefix_space_step{});
-  if (!flag(part, "use_regex", true)) return {};
-  GPUPLACE_TRY(auto compiled, regex::compile(gpt2_pattern));
-  steps_.emplace_back(split_step{std::move(compiled), delimiter::isolated, false});
+  return flag(part, "use_regex", true) ? add_cut(gpt2_pattern, delimiter::isolated, false) : result<void>();
+}
+
+result<void> pre_tokenizer::add_punctuation(json const& part) {
+  auto const behavior = text_member(part, "behavior");
+  GPUPLACE_TRY(auto const known, delimiter_named(behavior.empty() ? "Isolated" : behavior));
+  return add_cut(R"([!-/:-@\[-`{-~\p{P}])", known, false);
+}
+
+result<void> pre_tokenizer::add_metaspace(json const& part) {
+  GPUPLACE_TRY(auto settings, metaspace_settings::read(part, "pre_tokenizer"));
+  steps_.emplace_back(std::move(settings));
   return {};
 }
 
@@ -162,6 +181,10 @@ result<void> pre_tokenizer::add(json const& part) {
   if (byte_level_) return error{errc::unsupported, "pre_tokenizer '" + type + "' behind 'ByteLevel' is not known"};
   if (type == "Split") return add_split(part);
   if (type == "ByteLevel") return add_byte_level(part);
+  if (type == "Metaspace") return add_metaspace(part);
+  if (type == "Punctuation") return add_punctuation(part);
+  if (type == "Whitespace") return add_cut(R"([\w\x{200C}\x{200D}]+|[^\w\x{200C}\x{200D}\s]+)", delimiter::removed, true);
+  if (type == "WhitespaceSplit") return add_cut(R"(\s)", delimiter::removed, false);
   if (type == "Digits") {
     steps_.emplace_back(digits_step{flag(part, "individual_digits", false)});
     return {};
@@ -174,16 +197,13 @@ result<void> pre_tokenizer::add(json const& part) {
 result<pre_tokenizer> pre_tokenizer::read(json const& part) {
   pre_tokenizer made;
   if (!part.is_null()) GPUPLACE_CHECK(made.add(part));
-  if (!made.byte_level_)
-    return error{errc::unsupported, "a tokenizer whose pre_tokenizer has no 'ByteLevel' is not known", {},
-                 "gpuplace reads byte-level BPE tokenizers: those of GPT-2, SmolLM2, Qwen2, Qwen2.5, Qwen3 and Llama 3"};
   return made;
 }
 
-std::vector<std::string> pre_tokenizer::pieces(std::string text) const {
-  std::vector<std::string> now;
-  if (!text.empty()) now.push_back(std::move(text));
-  for (auto const& step : steps_) now = applied(step, now);
+std::vector<text_piece> pre_tokenizer::pieces(std::string text, bool first) const {
+  std::vector<text_piece> now;
+  if (!text.empty()) now.push_back({std::move(text), first});
+  for (auto const& step : steps_) now = applied(step, std::move(now));
   return now;
 }
 

@@ -3,7 +3,8 @@
 /// How a text is cut into the pieces that are merged on their own.
 
 #include "json_parts.hpp"
-#include "regex.hpp"
+#include "metaspace.hpp"
+#include "replacing.hpp"
 
 #include <string>
 #include <string_view>
@@ -17,7 +18,7 @@ enum class delimiter { removed, isolated, merged_with_previous, merged_with_next
 
 /// Cuts at the matches of a pattern.
 struct split_step {
-  std::variant<regex, std::string> pattern;  ///< a regular expression, or a string as it stands
+  text_pattern pattern;
   delimiter behavior = delimiter::isolated;
   bool invert = false;
 };
@@ -28,21 +29,37 @@ struct digits_step {
 /// A space before a text that has none; ByteLevel's `add_prefix_space`.
 struct prefix_space_step {};
 
-using pre_token_step = std::variant<split_step, digits_step, prefix_space_step>;
+/// Spaces made visible, one put in front, and a cut before each.
+using metaspace_step = metaspace_settings;
+
+using pre_token_step = std::variant<split_step, digits_step, prefix_space_step, metaspace_step>;
+
+/// A stretch of a text on its way to the model.
+struct text_piece {
+  std::string text;
+  bool first = false;  ///< it begins where the whole text does
+};
 
 /// A sequence of cuts, each applied to every piece of the one before.
 class pre_tokenizer {
 public:
-  /// Errors:     errc::unsupported for unknown kinds, and where no ByteLevel step is there
+  /// Errors:     errc::unsupported for kinds that are not known
   static result<pre_tokenizer> read(json const& part);
 
-  /// The pieces of `text` (valid UTF-8), none of them empty.
-  std::vector<std::string> pieces(std::string text) const;
+  /// The pieces of `text` (valid UTF-8), none of them empty. `first` says whether it begins a text; what follows an added token
+  /// does not.
+  std::vector<text_piece> pieces(std::string text, bool first) const;
+
+  /// True where the model sees bytes in GPT-2's alphabet.
+  bool byte_level() const { return byte_level_; }
 
 private:
   result<void> add(json const& part);
   result<void> add_split(json const& part);
   result<void> add_byte_level(json const& part);
+  result<void> add_punctuation(json const& part);
+  result<void> add_metaspace(json const& part);
+  result<void> add_cut(std::string_view pattern, delimiter behavior, bool invert);
 
   std::vector<pre_token_step> steps_;
   bool byte_level_ = false;

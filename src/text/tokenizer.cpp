@@ -1,75 +1,77 @@
+#include <gpuplace/text/stream_decoder.hpp>
 #include <gpuplace/text/tokenizer.hpp>
 
-#include "added_tokens.hpp"
-#include "bpe.hpp"
 #include "decoder.hpp"
 #include "file_text.hpp"
-#include "normalizer.hpp"
-#include "piece_cache.hpp"
+#include "pipeline.hpp"
 #include "post_processor.hpp"
-#include "pre_tokenizer.hpp"
-#include "tokenizer_file.hpp"
+#include "sentencepiece_model.hpp"
 #include "unicode.hpp"
+
+#include <variant>
 
 namespace gpuplace::text {
 
 struct tokenizer::parts {
   vocabulary tokens;
-  normalizer norm;
   added_tokens added;
-  pre_tokenizer cut;
-  bpe model;
   post_processor around;
-  mutable piece_cache cache;
+  decoder out;
+  std::variant<pipeline, sentencepiece_model> engine;
 
-  parts(vocabulary v, normalizer n, added_tokens a, pre_tokenizer c, bpe m, post_processor p)
-      : tokens(std::move(v)), norm(std::move(n)), added(std::move(a)), cut(std::move(c)), model(std::move(m)), around(std::move(p)) {}
-
-  void encode_piece(std::string_view piece, std::vector<token_id>& out) const {
-    if (cache.find(piece, out)) return;
-    auto const before = out.size();
-    model.encode(piece, out);
-    cache.keep(piece, out.data() + before, out.data() + out.size());
+  void encode(std::string_view text, std::vector<token_id>& ids) const {
+    added.split(
+        text, false, [&](std::string_view between) { encode_stretch(between, between.data() == text.data(), ids); },
+        [&](token_id id) { ids.push_back(id); });
   }
 
-  void encode_normalized(std::string_view text, std::vector<token_id>& out) const {
-    added.split(
-        text, true,
-        [&](std::string_view between) {
-          for (auto const& piece : cut.pieces(std::string(between))) encode_piece(piece, out);
-        },
-        [&](token_id id) { out.push_back(id); });
-  }
+  std::string_view written(token_id id) const { return out.takes_bytes() ? tokens.bytes(id) : tokens.spelled(id); }
 
-  void encode(std::string_view text, std::vector<token_id>& out) const {
-    added.split(
-        text, false,
-        [&](std::string_view between) { norm.empty() ? encode_normalized(between, out) : encode_normalized(norm.apply(between), out); },
-        [&](token_id id) { out.push_back(id); });
+private:
+  void encode_stretch(std::string_view text, bool first, std::vector<token_id>& ids) const {
+    if (auto const* parts_of_file = std::get_if<pipeline>(&engine))
+      parts_of_file->encode(text, first, added, ids);
+    else
+      std::get<sentencepiece_model>(engine).encode(text, first, ids);
   }
 };
 
 tokenizer::tokenizer(std::shared_ptr<parts const> p) : parts_(std::move(p)) {}
 
-result<tokenizer> tokenizer::read(std::filesystem::path const& checkpoint_folder_or_file) {
-  auto const path = std::filesystem::is_directory(checkpoint_folder_or_file) ? checkpoint_folder_or_file / "tokenizer.json"
-                                                                              : checkpoint_folder_or_file;
+result<tokenizer> tokenizer::read(std::filesystem::path const& given) {
+  auto const is_folder = std::filesystem::is_directory(given);
+  auto const model = is_folder ? given / "tokenizer.model" : given;
+  auto const path = is_folder ? given / "tokenizer.json" : given;
+  auto const has_model_alone = !std::filesystem::exists(path) && std::filesystem::exists(model);
+  if (is_folder ? has_model_alone : given.extension() == ".model") return read_model(model);
   GPUPLACE_TRY(auto const text, file_text(path));
   return parse(text, path.string());
+}
+
+result<tokenizer> tokenizer::read_model(std::filesystem::path const& file) {
+  GPUPLACE_TRY(auto const settings, sentencepiece_settings::read(file.parent_path()));
+  GPUPLACE_TRY(auto model, sentencepiece_model::read(file, settings.space_before_each));
+  vocabulary tokens(spelling_style::plain);
+  model.list_pieces(tokens);
+  GPUPLACE_TRY(auto added, added_tokens::read(settings.entries(model.special_pieces(), tokens), normalizer(), tokens));
+  post_processor around;
+  if (auto const bos = model.bos(); bos && settings.add_bos.value_or(true)) around.before = {*bos};
+  if (auto const eos = model.eos(); eos && settings.add_eos) around.behind = {*eos};
+  auto out = decoder::of_sentencepiece(model.space_in_front());
+  return tokenizer(std::make_shared<parts const>(
+      parts{std::move(tokens), std::move(added), std::move(around), std::move(out), std::move(model)}));
 }
 
 result<tokenizer> tokenizer::parse(std::string_view json_text, std::string const& source) {
   auto const read_all = [&]() -> result<tokenizer> {
     GPUPLACE_TRY(auto const file, tokenizer_file::parse(json_text));
-    vocabulary tokens;
-    GPUPLACE_TRY(auto model, bpe::read(file, tokens));
-    GPUPLACE_TRY(auto norm, normalizer::read(file.part("normalizer")));
-    GPUPLACE_TRY(auto cut, pre_tokenizer::read(file.part("pre_tokenizer")));
+    GPUPLACE_TRY(auto out, decoder::read(file.part("decoder")));
+    vocabulary tokens(out.takes_bytes() ? spelling_style::byte_level : spelling_style::plain);
+    GPUPLACE_TRY(auto engine, pipeline::read(file, tokens));
     GPUPLACE_TRY(auto around, post_processor::read(file.part("post_processor")));
-    GPUPLACE_CHECK(check_decoder(file.part("decoder")));
-    GPUPLACE_TRY(auto added, added_tokens::read(list_member(file.parts, "added_tokens"), norm, tokens));
-    return tokenizer(std::make_shared<parts const>(std::move(tokens), std::move(norm), std::move(added), std::move(cut), std::move(model),
-                                                   std::move(around)));
+    GPUPLACE_TRY(auto added, added_tokens::read(list_member(file.parts, "added_tokens"), engine.norm(), tokens));
+    return tokenizer(std::make_shared<parts const>(
+        parts{std::move(tokens), std::move(added), std::move(around), std::move(out), std::move(engine)}));
   };
   auto made = read_all();
   if (made) return made;
@@ -91,10 +93,45 @@ std::vector<token_id> tokenizer::encode(std::string_view text, bool add_special_
 }
 
 std::string tokenizer::decode(std::span<token_id const> ids, bool skip_special_tokens) const {
-  std::string bytes;
-  for (auto const id : ids)
-    if (!skip_special_tokens || !is_special(id)) bytes += token_bytes(id);
-  return unicode::replace_invalid(bytes);
+  stream_decoder stream(*this, skip_special_tokens);
+  std::string text;
+  for (auto const id : ids) stream.append(id, text);
+  return text += stream.finish();
+}
+
+struct stream_decoder::state {
+  tokenizer source;
+  bool skip_special_tokens;
+  decoding now;
+};
+
+stream_decoder::stream_decoder(tokenizer t, bool skip_special_tokens)
+    : state_(std::make_unique<state>(state{t, skip_special_tokens, decoding(t.parts_->out)})) {}
+stream_decoder::stream_decoder(stream_decoder const& other) : state_(std::make_unique<state>(*other.state_)) {}
+stream_decoder& stream_decoder::operator=(stream_decoder const& other) {
+  *state_ = *other.state_;
+  return *this;
+}
+stream_decoder::stream_decoder(stream_decoder&&) noexcept = default;
+stream_decoder& stream_decoder::operator=(stream_decoder&&) noexcept = default;
+stream_decoder::~stream_decoder() = default;
+
+void stream_decoder::append(token_id id, std::string& text) {
+  auto const& all = *state_->source.parts_;
+  if (all.tokens.has(id) && !(state_->skip_special_tokens && all.added.is_special(id))) state_->now.push(all.written(id), text);
+}
+
+std::string stream_decoder::push(token_id id) {
+  std::string text;
+  append(id, text);
+  return text;
+}
+
+std::string stream_decoder::finish() {
+  std::string text;
+  state_->now.finish(text);
+  state_->now = decoding(state_->source.parts_->out);
+  return text;
 }
 
 std::size_t tokenizer::size() const { return parts_->tokens.size(); }

@@ -16,8 +16,9 @@ namespace gpuplace::text {
 struct tokenizer_file {
   json parts;  ///< all but the entries of model.vocab
   std::vector<std::pair<std::string, std::int64_t>> tokens;
+  std::vector<double> scores;  ///< of the tokens, in their order, where the vocabulary is a list of pairs (Unigram)
 
-  /// Errors:     errc::malformed
+  /// Errors:     errc::malformed, also for parts nested deeper than any tokenizer's
   static result<tokenizer_file> parse(std::string_view text);
 
   json part(char const* name) const { return parts.contains(name) ? parts[name] : json(); }

@@ -1,8 +1,11 @@
 #include "unicode.hpp"
 
-#include <unicode/locid.h>
+#include <gpuplace/core/result.hpp>
+
+#include <unicode/ubrk.h>
 #include <unicode/uchar.h>
 #include <unicode/unistr.h>
+#include <unicode/utext.h>
 #include <unicode/utf8.h>
 
 #include <algorithm>
@@ -62,7 +65,7 @@ std::string replace_invalid(std::string_view text) {
     text.remove_prefix(good);
     if (text.empty()) return out;
     text.remove_prefix(step_at(text, 0).length);
-    out += "\xEF\xBF\xBD";
+    out += replacement;
   }
 }
 
@@ -84,8 +87,38 @@ void append(std::string& out, char32_t code_point) {
   icu::UnicodeString(signed_of(code_point)).toUTF8String(out);
 }
 
+std::string lowercase(std::string_view text) {
+  constexpr char32_t capital_i_with_dot = 0x130;  // the only one that becomes two characters
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    auto const c = next(text, at);
+    if (c == capital_i_with_dot)
+      out += "i\xCC\x87";
+    else
+      append(out, static_cast<char32_t>(u_tolower(signed_of(c))));
+  }
+  return out;
+}
+
+std::vector<std::size_t> cluster_ends(std::string_view text) {
+  auto status = U_ZERO_ERROR;
+  UText* const source = utext_openUTF8(nullptr, text.data(), static_cast<std::int64_t>(text.size()), &status);
+  UBreakIterator* const breaks = ubrk_open(UBRK_CHARACTER, "", nullptr, 0, &status);
+  std::vector<std::size_t> ends;
+  if (U_SUCCESS(status)) ubrk_setUText(breaks, source, &status);
+  if (U_SUCCESS(status)) {
+    ubrk_first(breaks);
+    for (auto end = ubrk_next(breaks); end != UBRK_DONE; end = ubrk_next(breaks)) ends.push_back(static_cast<std::size_t>(end));
+  }
+  ubrk_close(breaks);
+  utext_close(source);
+  if (U_FAILURE(status)) throw failure(error{errc::invalid_argument, std::string("ICU: ") + u_errorName(status), "normalizer"});
+  return ends;
+}
+
 bool is_number(char32_t c) { return is_in(c, U_GC_N_MASK); }
 bool is_white_space(char32_t c) { return u_isUWhiteSpace(signed_of(c)) != 0; }
+bool is_nonspacing_mark(char32_t c) { return is_in(c, U_GC_MN_MASK); }
 bool is_word(char32_t c) {
   return u_isUAlphabetic(signed_of(c)) != 0 || is_in(c, U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK) ||
          u_hasBinaryProperty(signed_of(c), UCHAR_JOIN_CONTROL) != 0;

@@ -16,6 +16,10 @@ from odd_strings import TRAINING, as_text, stored, strings
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "text"
 QWEN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+# Words end where a capital begins after a small letter; numbers are cut digit by digit.
+TEKKEN = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|"
+          r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|"
+          r"\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 LLAMA3 = QWEN.replace(r"\p{N}|", r"\p{N}{1,3}|", 1)
 
 
@@ -62,6 +66,12 @@ def llama3():
     return t
 
 
+def tekken():
+    t = trained([split(TEKKEN), byte_level()], special=("<unk>", "<s>", "</s>", "[INST]", "[/INST]"), ignore_merges=True)
+    t.post_processor = processors.TemplateProcessing("<s> $A", "<s> $A $B", [("<s>", t.token_to_id("<s>"))])
+    return t
+
+
 def flags():
     """Every flag of an added token, a prefix space, NFKC, and a cut of each behaviour."""
     cuts = [split(r"\d+", "contiguous"), split(",", "merged_with_previous"), split(r"[#@]", "merged_with_next"),
@@ -97,7 +107,7 @@ def expectations(tokenizer):
 
 
 def make_tokenizers():
-    for name, make in {"smollm": smollm, "qwen": qwen, "llama3": llama3, "flags": flags}.items():
+    for name, make in {"smollm": smollm, "qwen": qwen, "llama3": llama3, "tekken": tekken, "flags": flags}.items():
         path = DATA / f"{name}.tokenizer.json"
         make().save(str(path), pretty=False)
         if name in ("smollm", "flags"):

@@ -1,6 +1,6 @@
 #pragma once
 /// @file
-/// Text to token ids and back, as a checkpoint's `tokenizer.json` says.
+/// Text to token ids and back, as a checkpoint's `tokenizer.json` or `tokenizer.model` says.
 
 #include <gpuplace/core/result.hpp>
 #include <gpuplace/core/token_id.hpp>
@@ -16,18 +16,22 @@
 
 namespace gpuplace::text {
 
-/// A checkpoint's tokenizer: byte-level BPE as GPT-2, SmolLM2, Qwen2/2.5/3 and Llama 3 have it.
+class stream_decoder;
+
+/// A checkpoint's tokenizer: byte-level BPE (SmolLM2, Qwen2/2.5/3, Llama 3, Mistral's Tekken), BPE over characters with byte
+/// fallback (Llama 2, Mistral, Gemma), Unigram, and whatever the sentencepiece library reads.
 /// A copy is a cheap handle to the same vocabulary.
 /// Threads: every member is safe on a shared object
-/// Source: the Hugging Face `tokenizers` library, whose ids it reproduces exactly
+/// Source: the Hugging Face `tokenizers` library and sentencepiece, whose ids it reproduces exactly
 class tokenizer {
 public:
-  /// Reads a checkpoint folder's `tokenizer.json`, or the file itself.
+  /// Reads a checkpoint folder's `tokenizer.json`, or where there is none its `tokenizer.model` with the settings and added
+  /// tokens of tokenizer_config.json, special_tokens_map.json and added_tokens.json; or one of the two files itself.
   /// Errors:     errc::not_found, errc::unreadable; else as `parse`
   static result<tokenizer> read(std::filesystem::path const& checkpoint_folder_or_file);
 
   /// Reads the text of a `tokenizer.json`; `source` names it in errors.
-  /// Errors:     errc::malformed; errc::unsupported names the part that is not byte-level BPE
+  /// Errors:     errc::malformed; errc::unsupported names the part of the file that is not known, and its type
   static result<tokenizer> parse(std::string_view json, std::string const& source = "tokenizer.json");
 
   /// The ids of `text`. Special tokens that are spelled out in it become their ids; `add_special_tokens` is about those that a
@@ -53,10 +57,13 @@ public:
   bool is_special(token_id id) const;
 
   /// What a token stands for: bytes, often not a whole UTF-8 character; empty for unknown ids. Valid as long as a handle lives.
+  /// A space that `decode` leaves out at the beginning of a text is there.
   std::string_view token_bytes(token_id id) const;
 
 private:
+  friend class stream_decoder;
   struct parts;
+  static result<tokenizer> read_model(std::filesystem::path const& file);
   explicit tokenizer(std::shared_ptr<parts const> p);
   std::shared_ptr<parts const> parts_;
 };

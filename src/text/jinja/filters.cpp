@@ -164,6 +164,21 @@ value sort(value const& subject, arguments const& with, budget& work) {
   return make_list(std::move(all));
 }
 
+/// The least or the greatest, the first of equals.
+value extreme(value const& subject, arguments const& with, budget& work, char const* better) {
+  with.allow(0, {}, better == std::string_view("<") ? "min" : "max");
+  auto const all = iterate(subject, work);
+  work.spend(all.size());
+  if (all.empty()) return value(undefined{"No aggregated item, sequence was empty."});
+  auto const key = [&](value const& v) { return v.text() ? value(to_lower(*v.text())) : v; };
+  auto const* best = &all.front();
+  for (auto const& v : all)
+    if (compare(better, key(v), key(*best), work)) best = &v;
+  return *best;
+}
+value least(value const& subject, arguments const& with, budget& work) { return extreme(subject, with, work, "<"); }
+value greatest(value const& subject, arguments const& with, budget& work) { return extreme(subject, with, work, ">"); }
+
 value dictsort(value const& subject, arguments const& with, budget& work) {
   with.allow(0, {}, "dictsort");
   if (!subject.dict()) refuse("dictsort takes a dict");
@@ -193,6 +208,7 @@ value at_path(value const& item, value const& attribute, budget& work) {
 
 value map(value const& subject, arguments const& with, budget& work) {
   values out;
+  if (!truth(subject)) return make_list({});
   auto const attribute = with.positional.empty() ? with.find(0, "attribute") : nullptr;
   if (attribute) {
     auto const fallback = with.get(1, "default", undefined{});
@@ -218,6 +234,7 @@ value chosen(value const& subject, arguments const& with, budget& work, bool kee
   auto const test = with.positional.size() > skip ? with.positional[skip] : value();
   if (!test.is_none() && !test.text()) refuse("the name of a test is a string");
   values out;
+  if (!truth(subject)) return make_list({});
   for (auto const& item : iterate(subject, work)) {
     auto const seen = by_attribute ? at_path(item, attribute, work) : item;
     if ((test.text() ? apply_test(*test.text(), seen, rest, work) : truth(seen)) == keep) out.push_back(item);
@@ -236,7 +253,7 @@ std::map<std::string_view, filter> const& filters() {
       {"join", join},       {"list", as_list},    {"string", as_text},        {"upper", upper},           {"lower", lower},       {"capitalize", capitalized},
       {"first", first},     {"last", last},       {"reverse", reverse},       {"replace", replace},       {"items", items},       {"int", integer},
       {"abs", absolute},    {"sort", sort},       {"dictsort", dictsort},     {"map", map},               {"select", select},     {"reject", reject},
-      {"selectattr", selectattr}, {"rejectattr", rejectattr}};
+      {"selectattr", selectattr}, {"rejectattr", rejectattr}, {"min", least}, {"max", greatest}, {"safe", as_text}};
   return all;
 }
 

@@ -218,12 +218,34 @@ value is_digits(std::string const& s, arguments const&, budget& work) {
   return value(!s.empty() && std::all_of(s.begin(), s.end(), [](char c) { return c >= '0' && c <= '9'; }));
 }
 
+/// '{} and {}'.format(a, b); numbered, named and formatted fields are not known.
+value formatted(std::string const& s, arguments const& with, budget& work) {
+  std::string out;
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    bool const doubled = i + 1 < s.size() && s[i] == s[i + 1];
+    if ((s[i] == '{' || s[i] == '}') && doubled) {
+      out += s[i++];
+    } else if (s.compare(i, 2, "{}") == 0) {
+      if (next == with.positional.size()) refuse("Replacement index " + std::to_string(next) + " out of range for positional args tuple");
+      out += to_text(with.positional[next++], work);
+      ++i;
+    } else if (s[i] == '{' || s[i] == '}') {
+      unknown("format() with other fields than {}");
+    } else {
+      out += s[i];
+    }
+  }
+  work.spend(out.size());
+  return value(std::move(out));
+}
+
 std::map<std::string_view, method> const& text_methods() {
   static std::map<std::string_view, method> const all = {
       {"strip", strip_both}, {"lstrip", strip_left}, {"rstrip", strip_right}, {"startswith", starts_with}, {"endswith", ends_with},
       {"split", split},      {"rsplit", rsplit},     {"splitlines", splitlines}, {"replace", replaced},   {"find", find},
       {"rfind", rfind},      {"count", count},       {"upper", upper},        {"lower", lower},            {"capitalize", capitalized},
-      {"removeprefix", without_prefix}, {"removesuffix", without_suffix}, {"join", joined}, {"isdigit", is_digits}};
+      {"removeprefix", without_prefix}, {"removesuffix", without_suffix}, {"join", joined}, {"isdigit", is_digits},   {"format", formatted}};
   return all;
 }
 

@@ -54,6 +54,8 @@ CONVERSATIONS = [
     [user("One"), system("late system"), user("Two")],
     [system("only system")],
     [user("a" * 300 + "\n" * 5 + "b")],
+    [user("Q"), assistant("answer", reasoning="because"), user("R"), assistant("more", thinking="so", reasoning_content=None)],
+    [user([{"type": "image"}, {"type": "text", "text": " What is it? "}]), assistant("A graph", reasoning_content="\nlines\n")],
 ]
 VARIABLES = [{}, {"enable_thinking": False}, {"enable_thinking": True}, {"tools": [WEATHER]}, {"tools": [WEATHER, ADD], "bos_token": "<s>"}, {"builtin_tools": ["weather", "interpreter", "search"], "bos_token": "<s>"}]
 
@@ -79,6 +81,8 @@ PIECES = [
     "{{ 'yes' if false }}|{{ 'a' if 0 else 'b' if '' else 'c' }}|{{ 0 or 'x' }}|{{ 1 and [] }}|{{ not 1 }}|{{ not not 'x' }}", "{{ range(3)|list }}{% for i in range(5, 0, -2) %}{{ i }}{% endfor %}",
     "{% macro hi(name, mark='!') %}Hi {{ name }}{{ mark }}{% endmacro %}{{ hi('A') }} {{ hi('B', mark='?') }} {{ hi() }}", "{% for i in range(9) %}{% if i == 2 %}{% continue %}{% endif %}{% if i == 5 %}{% break %}{% endif %}{{ i }}{% endfor %}",
     "{{ [{'r': 'u', 'n': 1}, {'r': 'a', 'n': 2}] | selectattr('r', 'equalto', 'a') | map(attribute='n') | list }} {{ [1,0,2]|select|list }} {{ ['a','b']|map('upper')|join }} {{ [{'a': 1}, {}]|rejectattr('a', 'defined')|list }}",
+    "{{ [3, 1, 2] | min }}{{ ['b', 'A', 'c'] | min }}{{ [3, 1, 2] | max }}{{ [] | max }}{{ '<a>' | safe }}{{ none | selectattr('a') | list }}{{ none | map('upper') | list }}{{ '' | select | list }}",
+    "{{ 'a{}b{}'.format(1, 'x') }}{{ '{{}}{}'.format(none) }}{{ '|'.format() }}", "{{ '{}'.format() }}",
     "{% generation %}kept{% endgeneration %} {% with a = 1, b = 2 %}{{ a + b }}{% endwith %}{{ a }}", "{{ 'x' * 3 }}{{ [0] * 2 }}{{ [1] + [2] }}{{ (1,) + (2,) }}", "{{ \"a\" 'b' }}{{ '\\u00e9\\x41\\q\\101' }}",
     "{{ [1, 2,] }}{{ {'a': 1,} }}{{ [[1, [2]], {'a': {'b': 'c'}}] }}{{ messages[0].content[0] }}{{ messages[-1]['role'] }}{{ messages.0.role }}{{ messages[9] is defined }}{{ messages[0].nothing is defined }}", "{{ {'a': {'b': 1}}.a.b }}{{ -messages|length }}{{ 5 - -2 }}{{ +3 }}{{ 1 if messages else 2 }}",
     "{{ raise_exception('No: ' ~ 1) }}", "{{ missing.attribute }}", "{{ messages[0].nothing.deeper }}", "{{ 'a' + 1 }}", "{{ 'a' + none }}", "{{ 1 / 0 }}", "{{ [1] < 2 }}", "{{ missing() }}", "{{ missing + 'a' }}", "{% for x in 5 %}{% endfor %}", "{% for a, b in [[1,2,3]] %}{% endfor %}", "{{ missing | tojson }}", "{{ 3|length }}", "{{ ''.split('') }}", "{{ range(1000000) }}", "{% set messages.x = 1 %}",
