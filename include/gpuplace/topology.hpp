@@ -1,13 +1,13 @@
 #pragma once
 /// @file
-/// The whole room of topologies: graph, paths, device groups, views, readers, printing.
+/// The whole room of topologies but its pictures: graph, paths, device groups, views, readers, printing. Pictures, which planning
+/// does without, are in gpuplace/topology/dot.hpp.
 
 #include <gpuplace/topology/best_paths.hpp>
 #include <gpuplace/topology/concept.hpp>
 #include <gpuplace/topology/cpu_slots.hpp>
 #include <gpuplace/topology/device.hpp>
 #include <gpuplace/topology/device_group.hpp>
-#include <gpuplace/topology/dot.hpp>
 #include <gpuplace/topology/gpu_models.hpp>
 #include <gpuplace/topology/graph.hpp>
 #include <gpuplace/topology/group.hpp>
