@@ -1,6 +1,6 @@
 """--plugin: strategies of a shared library in plan, run and their help; what is no plugin."""
-import os, tempfile, unittest
-from command import DATA, call, read_json
+import os, pathlib, shutil, subprocess, tempfile, unittest
+from command import DATA, GPUPLACE, call, read_json
 
 FILL_FIRST, LONG_APART = os.environ["GPUPLACE_FILL_FIRST"], os.environ["GPUPLACE_LONG_APART"]
 MODEL = ("--model", "preset:qwen2.5-14b", "--topology", "uniform:4x16GiB", "--allocation", "one_group")
@@ -51,6 +51,21 @@ class Plugins(unittest.TestCase):
                     self.assertEqual((done.returncode, done.stdout), (1, ""))
                     self.assertIn(file, done.stderr)
                     self.assertIn(why, done.stderr)
+
+
+class TorchOnDemand(unittest.TestCase):
+    def test_the_command_itself_links_no_libtorch(self):
+        self.assertNotIn("libtorch", subprocess.run(["ldd", GPUPLACE], capture_output=True, text=True, check=True).stdout)
+
+    @unittest.skipUnless((pathlib.Path(GPUPLACE).parent / "libgpuplace_torch_backend.so").exists(), "built without torch")
+    def test_a_missing_torch_plugin_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            alone = shutil.copy(GPUPLACE, folder)
+            done = subprocess.run([alone, "run", "--model", DATA / "models" / "tiny_llama", "--prompt", "a", "--topology", "cpu:1"],
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(folder + "/libgpuplace_torch_backend.so", done.stderr)
+            self.assertIn("build or install it again", done.stderr)
 
 
 if __name__ == "__main__":

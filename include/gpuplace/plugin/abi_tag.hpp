@@ -103,7 +103,9 @@ inline std::vector<abi_part> parse_abi_tag(std::string_view text) {
 }
 
 /// Refuses a plugin that was built with other parts than this program.
-/// @param tag  the plugin's     @param file  the plugin's, for messages
+/// @param tag   the plugin's
+/// @param file  where the plugin is, for messages
+/// @param ours  what this program is built with
 /// Errors:     errc::mismatch that names every part that differs and what to rebuild with
 inline result<void> check_abi_tag(std::string_view tag, std::string const& file, std::vector<abi_part> const& ours = abi_parts()) {
   auto const theirs = parse_abi_tag(tag);
