@@ -24,6 +24,16 @@ TEST(limits, lists_and_maps_mean_what_hugging_face_users_expect) {
   EXPECT_EQ(applied(R"({"0": "75GiB", "2": "75GiB"})"), "0=75.0 GiB 2=75.0 GiB");
   EXPECT_EQ(applied(R"({"0": "75GiB", "1": 0, "2": 1073741824})"), "0=75.0 GiB 2=1.0 GiB");
   EXPECT_EQ(applied("9GB"), "0=8.4 GiB");
+  EXPECT_EQ(applied("75 GiB, 512MB,1073741824"), "0=75.0 GiB 1=488.3 MiB 2=1.0 GiB");
+  EXPECT_EQ(applied("{0: '70GiB', 2: \"1.5GiB\"}"), "0=70.0 GiB 2=1.5 GiB");
+  EXPECT_EQ(applied(R"({"cuda:1": "70GiB"})"), "1=70.0 GiB");
+}
+
+TEST(limits, errors_name_the_device) {
+  EXPECT_EQ(parse_memory_limits("1GiB,lots").error().where, "max_memory, device 1");
+  EXPECT_EQ(parse_memory_limits(R"({"3": "lots"})").error().where, "max_memory, device 3");
+  EXPECT_NE(parse_memory_limits(R"({"1": 5, "cuda:1": 6})").error().what.find("two limits"), std::string::npos);
+  EXPECT_EQ(parse_memory_limits(R"({"1": 5, "1": 6})").error().code, errc::malformed);
 }
 
 TEST(limits, more_than_there_is_is_lowered_with_a_note) {

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,9 +38,25 @@ inline workload with_load(workload work, std::function<void(demand&)> const& cha
   return work;
 }
 
-inline std::optional<workload> in_format(workload work, dtype type) {
+/// `model` with its weights in another format. Decoder layers are alike in their weights, and only they are quantised: one of
+/// them is described in place of all, where what is computed with stays the same.
+inline model_description in_format(model_description const& model, dtype type) {
+  if (compute_dtype(model.type) != compute_dtype(type)) return describe(model.config, type, model.name, model.source);
+  auto single = model.config;
+  single.layers = 1;
+  single.vision.reset();
+  auto const described = describe(single, type, {}, {});
+  auto const layer = std::ranges::find(described.units, unit_kind::decoder_layer, &unit::kind);
+  auto made = model;
+  made.type = type;
+  for (auto& u : made.units)
+    if (u.kind == unit_kind::decoder_layer) u.weight_bytes = layer->weight_bytes;
+  return made;
+}
+
+inline workload in_format(workload work, dtype type) {
   for (auto& m : work.models) {
-    m.model = describe(m.model.config, type, m.model.name, m.model.source);
+    m.model = in_format(m.model, type);
     m.load.type = type;
   }
   return work;
@@ -59,9 +74,10 @@ inline device_group extended(device_group const& view, std::size_t extra) {
     limits.push_back(view.capacity(last));
   }
   auto const typical = view.size() > 1 ? view.path(last - 1, last) : path{.kind = path_kind::sys};
-  return device_group(std::move(devices), [view, last, typical](std::size_t a, std::size_t b) {
-           return a <= last && b <= last ? view.path(a, b) : typical;
-         }).with_limits(limits);
+  return device_group(
+             std::move(devices),
+             [view, last, typical](std::size_t a, std::size_t b) { return a <= last && b <= last ? view.path(a, b) : typical; })
+      .with_limits(limits);
 }
 
 /// The fewest devices like the last, up to 64, that make the rest fit; 0: none. Doubles until it fits, then halves the gap.
@@ -91,14 +107,13 @@ inline std::vector<std::string> nearest_that_fit(workload const& work, device_gr
       return fits(detail::with_load(work, [&](demand& d) { d.context = pages * load.kv_page; }), view);
     });
     if (context > 0) lines.push_back("--max-model-len " + std::to_string(context * load.kv_page));
-    auto const sequences = detail::largest_fitting(load.sequences, [&](std::int64_t n) {
-      return fits(detail::with_load(work, [&](demand& d) { d.sequences = n; }), view);
-    });
+    auto const sequences = detail::largest_fitting(
+        load.sequences, [&](std::int64_t n) { return fits(detail::with_load(work, [&](demand& d) { d.sequences = n; }), view); });
     if (sequences > 0) lines.push_back("--max-num-seqs " + std::to_string(sequences));
   }
   for (auto const type : {dtype::int8, dtype::int4}) {
     if (is_quantized(work.models.front().model.type)) break;
-    if (auto const smaller = detail::in_format(work, type); smaller && fits(*smaller, view)) {
+    if (fits(detail::in_format(work, type), view)) {
       lines.push_back("--dtype " + std::string(to_string(type)));
       break;
     }

@@ -65,7 +65,8 @@ public:
     size_ = size;
   }
   error value(std::string_view allocation) && {
-    return std::move(found_).value_or(error{errc::does_not_fit, "the allocation proposes nothing", "allocation " + std::string(allocation), {}});
+    return std::move(found_).value_or(
+        error{errc::does_not_fit, "the allocation proposes nothing", "allocation " + std::string(allocation), {}});
   }
 
 private:
@@ -73,9 +74,17 @@ private:
   std::size_t size_ = 0;
 };
 
-/// The best candidate's plan; its notes name the others.
+/// What a candidate takes of all devices.
+inline bytes bytes_of(carried_out const& carried) {
+  bytes total;
+  for (auto const& d : carried.use) total += d.placed.total();
+  return total;
+}
+
+/// The best candidate's plan, of equals the one that takes less memory; its notes name the others.
 template <allocation_strategy A, partition_strategy P>
-result<plan> best_of(workload const& work, device_group const& view, A const& allocation, P const& partition, place_options const& options) {
+result<plan> best_of(workload const& work, device_group const& view, A const& allocation, P const& partition,
+                     place_options const& options) {
   GPUPLACE_TRY(auto const proposals, allocation.propose(work, view));
   std::optional<carried_out> best;
   std::vector<model_prediction> predicted;
@@ -93,7 +102,9 @@ result<plan> best_of(workload const& work, device_group const& view, A const& al
     std::vector<model_prediction> times;
     for (std::size_t m = 0; m < work.models.size(); ++m) times.push_back(predict(m, carried->replicas, work));
     all.push_back({proposal.label, objective_of(*carried, times, work), {}});
-    if (best && all[chosen].worth >= all.back().worth) continue;
+    auto const worth = all.back().worth;
+    bool const lighter = best && worth > 0 && worth == all[chosen].worth && bytes_of(*carried) < bytes_of(*best);
+    if (best && all[chosen].worth >= worth && !lighter) continue;
     chosen = all.size() - 1;
     best = *std::move(carried);
     predicted = std::move(times);
@@ -107,9 +118,12 @@ result<plan> best_of(workload const& work, device_group const& view, A const& al
 
 /// Whether any candidate fits, without pricing it.
 template <allocation_strategy A, partition_strategy P>
-bool any_fits(workload const& work, device_group const& view, A const& allocation, P const& partition, place_options const& options) {
+bool any_fits(workload const& work, device_group const& view, A const& allocation, P const& partition,
+              place_options const& options) {
   auto const proposals = allocation.propose(work, view);
-  return proposals && std::ranges::any_of(*proposals, [&](candidate const& c) { return carry_out(c, work, view, partition, options).has_value(); });
+  return proposals && std::ranges::any_of(*proposals, [&](candidate const& c) {
+           return carry_out(c, work, view, partition, options, effort::answer).has_value();
+         });
 }
 
 /// Values that make no sense are refused before any strategy sees them.
@@ -120,14 +134,18 @@ inline result<void> check_workload(workload const& work) {
   if (work.models.empty()) return error{errc::invalid_argument, "there is no model to place", "workload", "name one with --model"};
   for (auto const& m : work.models) {
     if (m.model.units.empty()) return refuse(m, "the model has no units", "describe it from a config.json or a preset");
-    if (m.load.sequences < 1) return refuse(m, std::to_string(m.load.sequences) + " sequences", "--max-num-seqs must be at least 1");
-    if (m.load.context < 1) return refuse(m, "a context of " + std::to_string(m.load.context) + " tokens", "--max-model-len must be at least 1");
+    if (m.load.sequences < 1)
+      return refuse(m, std::to_string(m.load.sequences) + " sequences", "--max-num-seqs must be at least 1");
+    if (m.load.context < 1)
+      return refuse(m, "a context of " + std::to_string(m.load.context) + " tokens", "--max-model-len must be at least 1");
     auto const most = m.model.config.max_positions;
     if (most > 0 && m.load.context > most)
-      return refuse(m, "a context of " + std::to_string(m.load.context) + " tokens, the model has " + std::to_string(most) + " positions",
-                    "--max-model-len must be at most " + std::to_string(most));
+      return refuse(
+          m, "a context of " + std::to_string(m.load.context) + " tokens, the model has " + std::to_string(most) + " positions",
+          "--max-model-len must be at most " + std::to_string(most));
     constexpr std::int64_t most_sequences = 1 << 20;
-    if (m.load.sequences > most_sequences) return refuse(m, std::to_string(m.load.sequences) + " sequences", "--max-num-seqs must be at most 1048576");
+    if (m.load.sequences > most_sequences)
+      return refuse(m, std::to_string(m.load.sequences) + " sequences", "--max-num-seqs must be at most 1048576");
   }
   return {};
 }
@@ -159,7 +177,9 @@ inline constexpr struct place_function {
       refusal.remedy += "what would fit, each alone: ";
       for (std::size_t i = 0; i < nearest.size(); ++i) refusal.remedy += (i ? "; " : "") + nearest[i];
     } else if (refusal.remedy.empty()) {
-      refusal.remedy = "no shorter context, smaller batch, number format or 64 more such devices alone make it fit this way: try another --partition or --allocation";
+      refusal.remedy =
+          "no shorter context, smaller batch, number format or 64 more such devices alone make it fit this way: try another "
+          "--partition or --allocation";
     }
     return refusal;
   }

@@ -38,26 +38,32 @@ inline std::vector<std::string> matching_notes(plan const& stored, device_group 
     auto const& here = view[*found.at[d]];
     ++counts[found.how[d]];
     if (here.id != planned.id)
-      notes.push_back(to_string(planned.id) + " of the plan is " + to_string(here.id) + " here, found by its " + std::string(to_string(found.how[d])));
+      notes.push_back(to_string(planned.id) + " of the plan is " + to_string(here.id) + " here, found by its " +
+                      std::string(to_string(found.how[d])));
     if (found.how[d] == found_by::index && !planned.uuid.empty() && !here.uuid.empty())
-      notes.push_back(to_string(here.id) + " is another device than the plan was made for (" + planned.uuid + ", here " + here.uuid + "), taken by its index");
+      notes.push_back(to_string(here.id) + " is another device than the plan was made for (" + planned.uuid + ", here " +
+                      here.uuid + "), taken by its index");
     if (!planned.name.empty() && !here.name.empty() && planned.name != here.name)
       notes.push_back(to_string(here.id) + " is " + here.name + ", the plan was made for " + planned.name);
   }
   std::string ways;
   for (auto const& [how, count] : counts)
-    ways += (ways.empty() ? "" : ", ") + (counts.size() > 1 ? std::to_string(count) + " by " : std::string("by ")) + std::string(to_string(how));
+    ways += (ways.empty() ? "" : ", ") + (counts.size() > 1 ? std::to_string(count) + " by " : std::string("by ")) +
+            std::string(to_string(how));
   if (!ways.empty()) notes.insert(notes.begin(), "the plan's devices were found " + ways);
   return notes;
 }
 
 inline error not_here(plan const& stored, device_group const& view, device_matching const& found, std::size_t d) {
   auto const& planned = stored.devices[d];
-  std::string what = "the plan uses " + to_string(planned.id) + (planned.uuid.empty() ? "" : " (" + planned.uuid + ")") + ", which is not here";
+  std::string what =
+      "the plan uses " + to_string(planned.id) + (planned.uuid.empty() ? "" : " (" + planned.uuid + ")") + ", which is not here";
   for (std::size_t other = 0; other < stored.devices.size(); ++other)
     if (found.at[other] && view[*found.at[other]].id == planned.id)
-      what += ": " + to_string(planned.id) + " here is the plan's " + to_string(stored.devices[other].id) + ", found by its " + std::string(to_string(found.how[other]));
-  return {errc::not_found, std::move(what), to_string(planned.id), "make it visible (CUDA_VISIBLE_DEVICES), or plan again on this machine"};
+      what += ": " + to_string(planned.id) + " here is the plan's " + to_string(stored.devices[other].id) + ", found by its " +
+              std::string(to_string(found.how[other]));
+  return {errc::not_found, std::move(what), to_string(planned.id),
+          "make it visible (CUDA_VISIBLE_DEVICES), or plan again on this machine"};
 }
 
 }  // namespace detail
@@ -76,7 +82,8 @@ inline result<resolution> resolve_devices(plan const& stored, device_group const
       for (auto const& s : r.stages) {
         auto const at = listed.find(s.device);
         if (at == listed.end())
-          return error{errc::invalid_argument, "a stage is on " + to_string(s.device) + ", which the plan does not list", m.role, "list it under \"devices\""};
+          return error{errc::invalid_argument, "a stage is on " + to_string(s.device) + ", which the plan does not list", m.role,
+                       "list it under \"devices\""};
         used[at->second] = true;
       }
   auto const found = detail::match_devices(stored, view, used);

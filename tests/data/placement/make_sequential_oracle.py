@@ -10,6 +10,7 @@ FAMILIES = [("llama", LlamaConfig, LlamaForCausalLM, "LlamaDecoderLayer"), ("qwe
             ("qwen3", Qwen3Config, Qwen3ForCausalLM, "Qwen3DecoderLayer")]
 KEYS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size", "vocab_size",
         "tie_word_embeddings")
+REST = {"max_position_embeddings": 4096, "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "hidden_act": "silu", "torch_dtype": "bfloat16"}
 SLACK = 4096
 
 
@@ -44,7 +45,7 @@ def main():
             continue
         if "disk" in answer and random.random() < 0.7:  # most cases are those that fit
             continue
-        values = {k: getattr(config, k) for k in KEYS} | {"model_type": family, "architectures": [model_type.__name__]}
+        values = {k: getattr(config, k) for k in KEYS} | {"model_type": family, "architectures": [model_type.__name__]} | REST
         cases.append({"config": values, "limits": limits, "devices": answer})
     print(json.dumps({"accelerate": accelerate.__version__, "transformers": transformers.__version__, "cases": cases}, separators=(",", ":")))
 

@@ -28,7 +28,8 @@ std::string picture(std::string_view map, std::size_t devices = 4, model_descrip
   auto const spans = placed(map, model, t::gpus(devices, 24_GiB));
   if (!spans) return spans.error().message();
   std::string text;
-  for (auto const& s : *spans) text += (text.empty() ? "" : " ") + std::to_string(s.device) + ":" + std::to_string(s.last - s.first);
+  for (auto const& s : *spans)
+    text += (text.empty() ? "" : " ") + std::to_string(s.device) + ":" + std::to_string(s.last - s.first);
   return text;
 }
 
@@ -41,17 +42,20 @@ error refusal(std::string_view map, std::size_t devices = 4, model_description c
 
 // A small model has an embedding, four layers, a norm and a head: seven units.
 TEST(manual, every_form_of_a_whole_model) {
-  for (auto const* map : {"cuda:1", "1", R"("cuda:1")", R"({"": 1})", R"({"": "cuda:1"})", R"({"": "1"})", "{'': 1}", R"({"": [1]})", "[1]"})
+  for (auto const* map :
+       {"cuda:1", "1", R"("cuda:1")", R"({"": 1})", R"({"": "cuda:1"})", R"({"": "1"})", "{'': 1}", R"({"": [1]})", "[1]"})
     EXPECT_EQ(picture(map), "1:7") << map;
-  for (auto const* map : {"cuda:0,cuda:2", "0, 2", R"({"": [0, 2]})", R"({"": ["cuda:0", "2"]})", "[0, 'cuda:2']"}) EXPECT_EQ(picture(map), "0:3 2:4") << map;
+  for (auto const* map : {"cuda:0,cuda:2", "0, 2", R"({"": [0, 2]})", R"({"": ["cuda:0", "2"]})", "[0, 'cuda:2']"})
+    EXPECT_EQ(picture(map), "0:3 2:4") << map;
   EXPECT_EQ(picture("2,0"), "2:3 0:4") << "the order is the map's";
 }
 
 TEST(manual, module_maps_in_old_and_new_names) {
   for (auto const* prefix : {"model", "model.language_model", "language_model.model", "base_model.model.model"}) {
     std::string const p = prefix;
-    EXPECT_EQ(picture(R"({")" + p + R"(.embed_tokens": 0, ")" + p + R"(.layers.0": 0, ")" + p + R"(.layers.1": "1", ")" + p + R"(.layers.2": "cuda:1", ")" + p +
-                      R"(.layers.3": 2, ")" + p + R"(.norm": 2, ")" + p + R"(.rotary_emb": 0, "lm_head": 2})"),
+    EXPECT_EQ(picture(R"({")" + p + R"(.embed_tokens": 0, ")" + p + R"(.layers.0": 0, ")" + p + R"(.layers.1": "1", ")" + p +
+                      R"(.layers.2": "cuda:1", ")" + p + R"(.layers.3": 2, ")" + p + R"(.norm": 2, ")" + p +
+                      R"(.rotary_emb": 0, "lm_head": 2})"),
               "0:2 1:2 2:3")
         << prefix;
   }
@@ -65,10 +69,15 @@ TEST(manual, the_innermost_entry_counts_whatever_the_order) {
   EXPECT_EQ(picture(R"({"": [0, 1], "lm_head": 0})"), "0:3 1:3 0:1");
 }
 
-TEST(manual, a_device_may_carry_several_stages) { EXPECT_EQ(picture(R"({"": 0, "model.layers.1": 1, "model.layers.3": 1})"), "0:2 1:1 0:1 1:1 0:2"); }
+TEST(manual, a_device_may_carry_several_stages) {
+  EXPECT_EQ(picture(R"({"": 0, "model.layers.1": 1, "model.layers.3": 1})"), "0:2 1:1 0:1 1:1 0:2");
+}
 
 TEST(manual, parts_of_a_layer_may_be_named_if_they_stay_together) {
-  EXPECT_EQ(picture(R"({"model.embed_tokens.weight": 0, "model.layers": 0, "model.layers.1.mlp": 0, "model.norm.weight": 0, "lm_head.weight": 1})"), "0:6 1:1");
+  EXPECT_EQ(
+      picture(
+          R"({"model.embed_tokens.weight": 0, "model.layers": 0, "model.layers.1.mlp": 0, "model.norm.weight": 0, "lm_head.weight": 1})"),
+      "0:6 1:1");
   EXPECT_EQ(refusal(R"({"": 0, "model.layers.1.mlp": 1})").code, errc::unsupported);
   EXPECT_NE(refusal(R"({"": 0, "model.layers.1.mlp": 1})").what.find("cuts model.layers.1"), std::string::npos);
   EXPECT_EQ(refusal(R"({"model.layers.1.mlp": 1, "model.layers.1.self_attn": 0})").code, errc::unsupported);
@@ -77,12 +86,15 @@ TEST(manual, parts_of_a_layer_may_be_named_if_they_stay_together) {
 TEST(manual, the_towers_of_vision_models) {
   auto const model = t::preset("qwen2.5-vl-72b");
   auto const tower = std::to_string(std::ranges::count(model.units, unit_kind::vision, &unit::kind));
-  auto const rest = std::to_string(model.units.size() - static_cast<std::size_t>(std::ranges::count(model.units, unit_kind::vision, &unit::kind)));
+  auto const rest = std::to_string(model.units.size() -
+                                   static_cast<std::size_t>(std::ranges::count(model.units, unit_kind::vision, &unit::kind)));
   auto const all = std::to_string(model.units.size() - 1);
   EXPECT_EQ(picture(R"({"visual": 0, "model": 1, "lm_head": 1})", 2, model), "0:" + tower + " 1:" + rest);
   EXPECT_EQ(picture(R"({"model.visual": 0, "model.language_model": 1, "lm_head": 1})", 2, model), "0:" + tower + " 1:" + rest);
-  EXPECT_EQ(picture(R"({"model": 0, "lm_head": 1})", 2, model), "0:" + all + " 1:1") << "today's transformers keeps the tower in `model`";
-  EXPECT_NE(refusal(R"({"model.language_model": 0, "lm_head": 0})", 2, model).what.find("does not place visual.patch_embed"), std::string::npos);
+  EXPECT_EQ(picture(R"({"model": 0, "lm_head": 1})", 2, model), "0:" + all + " 1:1")
+      << "today's transformers keeps the tower in `model`";
+  EXPECT_NE(refusal(R"({"model.language_model": 0, "lm_head": 0})", 2, model).what.find("does not place visual.patch_embed"),
+            std::string::npos);
 }
 
 TEST(manual, an_incomplete_map_is_completed_in_the_error_and_then_works) {
@@ -101,7 +113,8 @@ TEST(manual, any_map_that_loses_entries_is_completed) {
   for (int round = 0; round < 200; ++round) {
     std::string map;
     for (auto const& u : model.units)
-      if (random() % 3) map += (map.empty() ? "{\"" : ", \"") + u.name + "\": " + (random() % 2 ? "\"cuda:0\"" : std::to_string(random() % 4));
+      if (random() % 3)
+        map += (map.empty() ? "{\"" : ", \"") + u.name + "\": " + (random() % 2 ? "\"cuda:0\"" : std::to_string(random() % 4));
     if (map.empty()) continue;
     auto const first = placed(map + "}", model, t::gpus(4, 24_GiB));
     if (first) continue;
@@ -113,7 +126,8 @@ TEST(manual, any_map_that_loses_entries_is_completed) {
 }
 
 TEST(manual, unknown_modules_are_named_with_the_nearest) {
-  EXPECT_EQ(refusal(R"({"": 0, "model.layer": 1})").message(), "device_map: the model has no module 'model.layer'\n  did you mean 'model.layers'?");
+  EXPECT_EQ(refusal(R"({"": 0, "model.layer": 1})").message(),
+            "device_map: the model has no module 'model.layer'\n  did you mean 'model.layers'?");
   EXPECT_NE(refusal(R"({"": 0, "model.layers.9": 1})").remedy.find("layers 0 to 3"), std::string::npos);
   EXPECT_EQ(refusal(R"({"": 0, "model.layers.1.nonsense": 1})").code, errc::not_found);
   EXPECT_NE(refusal(R"({"": 0, "entirely_different": 1})").remedy.find("model.embed_tokens"), std::string::npos);
@@ -154,7 +168,8 @@ TEST(manual, cpu_slots_by_name_number_and_as_cpu) {
 }
 
 TEST(manual, replicas_take_the_maps_numbers_as_positions_of_their_own_group) {
-  auto const made = place(t::gpus(4, 24_GiB), t::one(t::small_model(4)), data_parallel{2}, manual{parse_device_map("0,1").value()}).value();
+  auto const made =
+      place(t::gpus(4, 24_GiB), t::one(t::small_model(4)), data_parallel{2}, manual{parse_device_map("0,1").value()}).value();
   std::vector<int> devices;
   for (auto const& r : made.models[0].replicas)
     for (auto const& s : r.stages) devices.push_back(s.device.index);

@@ -20,12 +20,14 @@ namespace {
 
 device_group with_limits(std::vector<bytes> const& limits) { return t::gpus(limits.size(), 1_GiB).with_limits(limits); }
 
+bytes amount(std::mt19937& random, unsigned below) { return bytes{static_cast<std::int64_t>(random() % below)}; }
+
 std::vector<unit> random_units(std::mt19937& random, std::size_t count, bool tied) {
   std::vector<unit> units(count);
   for (auto& u : units) {
-    u.weight_bytes = bytes{1 + random() % 9};
-    u.kv_bytes_per_token = bytes{random() % 3};
-    u.workspace_bytes_per_token = bytes{random() % 5};
+    u.weight_bytes = amount(random, 9) + 1_B;
+    u.kv_bytes_per_token = amount(random, 3);
+    u.workspace_bytes_per_token = amount(random, 5);
   }
   units.front().kind = unit_kind::embedding;
   units.back().kind = unit_kind::head;
@@ -77,7 +79,7 @@ TEST(sequential, fills_each_device_as_the_exhaustive_search_does) {
     auto const units = random_units(random, 2 + random() % 6, false);
     demand const load{.context = 2, .sequences = 1, .step_tokens = 1, .kv_page = 1, .head = tied_head::shared};
     std::vector<bytes> limits(1 + random() % 3);
-    for (auto& l : limits) l = bytes{random() % 40};
+    for (auto& l : limits) l = amount(random, 40);
     auto const expected = fullest(units, load, limits);
     auto const spans = sequential{}.partition(units, with_limits(limits), load);
     ASSERT_EQ(spans.has_value(), !expected.empty()) << round;
@@ -93,9 +95,10 @@ TEST(sequential, a_tied_head_returns_and_limits_hold) {
   int returned = 0;
   for (int round = 0; round < 400; ++round) {
     auto const units = random_units(random, 3 + random() % 5, true);
-    demand const load{.context = 2, .sequences = 1, .step_tokens = 1, .kv_page = 1, .weights_only = round % 3 == 0, .head = tied_head::shared};
+    demand const load{
+        .context = 2, .sequences = 1, .step_tokens = 1, .kv_page = 1, .weights_only = round % 3 == 0, .head = tied_head::shared};
     std::vector<bytes> limits(1 + random() % 3);
-    for (auto& l : limits) l = bytes{random() % 50};
+    for (auto& l : limits) l = amount(random, 50);
     auto const spans = sequential{}.partition(units, with_limits(limits), load);
     if (!spans) {
       EXPECT_EQ(spans.error().code, errc::does_not_fit);
@@ -126,7 +129,9 @@ TEST(sequential, places_as_accelerate_does) {
     }
     ASSERT_TRUE(spans) << spans.error() << one;
     std::vector<std::size_t> devices(model.units.size());
-    for (auto const& s : *spans) std::fill(devices.begin() + static_cast<std::ptrdiff_t>(s.first), devices.begin() + static_cast<std::ptrdiff_t>(s.last), s.device);
+    for (auto const& s : *spans)
+      std::fill(devices.begin() + static_cast<std::ptrdiff_t>(s.first), devices.begin() + static_cast<std::ptrdiff_t>(s.last),
+                s.device);
     EXPECT_EQ(devices, one["devices"].get<std::vector<std::size_t>>()) << one;
   }
   EXPECT_GT(refused, 5);
@@ -135,7 +140,8 @@ TEST(sequential, places_as_accelerate_does) {
 TEST(sequential, leaves_the_last_devices_free_and_counts_kv_cache_and_backend) {
   auto const model = t::preset("qwen2.5-7b");
   auto const devices_used = [&](demand const& load, bytes fixed) {
-    auto const made = place(t::gpus(4, 24_GiB), t::one(model, load), one_group{}, sequential{}, {.memory = {.fixed = fixed, .per_step_token = 10_KiB}});
+    auto const made = place(t::gpus(4, 24_GiB), t::one(model, load), one_group{}, sequential{},
+                            {.memory = {.fixed = fixed, .per_step_token = 10_KiB}});
     return std::ranges::count_if(made.value().devices, [](planned_device const& d) { return d.used_bytes.count() > 0; });
   };
   EXPECT_EQ(devices_used({}, {}), 1);
@@ -145,7 +151,8 @@ TEST(sequential, leaves_the_last_devices_free_and_counts_kv_cache_and_backend) {
 }
 
 TEST(sequential, a_second_model_fills_what_the_first_left) {
-  auto const made = place(t::gpus(2, 20_GiB), t::pair(t::preset("qwen2.5-7b"), t::preset("qwen2.5-3b")), one_group{}, sequential{}).value();
+  auto const made =
+      place(t::gpus(2, 20_GiB), t::pair(t::preset("qwen2.5-7b"), t::preset("qwen2.5-3b")), one_group{}, sequential{}).value();
   EXPECT_EQ(made.models[0].replicas[0].stages.size(), 1U);
   EXPECT_EQ(made.models[1].replicas[0].stages.front().device.index, 0);
   EXPECT_EQ(made.models[1].replicas[0].stages[1].device.index, 1);

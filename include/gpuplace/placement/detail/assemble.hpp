@@ -18,8 +18,8 @@ inline bytes grant(bytes left, bytes own_demand, bytes all_demand) {
   return own_demand + bytes{static_cast<std::int64_t>(static_cast<double>(left.count()) * share)};
 }
 
-inline replica describe_replica(placed_replica const& placed, model_demand const& demanded, carried_out const& made, device_group const& view,
-                                place_options const& options) {
+inline replica describe_replica(placed_replica const& placed, model_demand const& demanded, carried_out const& made,
+                                device_group const& view, place_options const& options) {
   replica described;
   described.stages.reserve(placed.spans.size());
   auto const base = demanded.load.weights_only ? bytes{} : options.memory.base();
@@ -55,13 +55,19 @@ inline plan assemble(carried_out const& carried, workload const& work, device_gr
     p.head = demanded.load.head;
     p.tied_embeddings = demanded.model.config.tied_embeddings;
   }
-  for (auto const& r : carried.replicas) made.models[r.model].replicas.push_back(describe_replica(r, work.models[r.model], carried, view, options));
+  for (auto const& r : carried.replicas)
+    made.models[r.model].replicas.push_back(describe_replica(r, work.models[r.model], carried, view, options));
   made.devices.reserve(view.size());
   for (std::size_t d = 0; d < view.size(); ++d) {
     auto const base = carried.use[d].used && !work.models.front().load.weights_only ? options.memory.base() : bytes{};
-    made.devices.push_back({.id = view[d].id, .name = view[d].name, .uuid = view[d].uuid, .pci = view[d].pci,
-                            .physical_index = view[d].physical_index, .capacity_bytes = view.capacity(d),
-                            .used_bytes = carried.use[d].placed.total() + base, .extra = {}});
+    made.devices.push_back({.id = view[d].id,
+                            .name = view[d].name,
+                            .uuid = view[d].uuid,
+                            .pci = view[d].pci,
+                            .physical_index = view[d].physical_index,
+                            .capacity_bytes = view.capacity(d),
+                            .used_bytes = carried.use[d].placed.total() + base,
+                            .extra = {}});
   }
   return made;
 }

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <numeric>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,14 +42,17 @@ struct carried_out {
 /// Every unit once, in order, on a device of the group: a user's own strategy may get this wrong.
 inline result<void> check_spans(stages const& spans, std::size_t units, device_group const& group, std::string_view strategy) {
   auto const refuse = [&](std::string what) {
-    return error{errc::invalid_argument, "the partition's answer is wrong: " + std::move(what), "partition " + std::string(strategy),
+    return error{errc::invalid_argument, "the partition's answer is wrong: " + std::move(what),
+                 "partition " + std::string(strategy),
                  "a partition returns spans that cover all units once, in their order, on devices of the group"};
   };
   std::size_t next = 0;
   for (auto const& s : spans) {
-    if (s.device >= group.size()) return refuse("device " + std::to_string(s.device) + " of a group of " + std::to_string(group.size()));
+    if (s.device >= group.size())
+      return refuse("device " + std::to_string(s.device) + " of a group of " + std::to_string(group.size()));
     if (s.first != next || s.last <= s.first || s.last > units)
-      return refuse("a span [" + std::to_string(s.first) + ", " + std::to_string(s.last) + ") where unit " + std::to_string(next) + " comes next");
+      return refuse("a span [" + std::to_string(s.first) + ", " + std::to_string(s.last) + ") where unit " + std::to_string(next) +
+                    " comes next");
     next = s.last;
   }
   if (next != units) return refuse(std::to_string(units - next) + " of " + std::to_string(units) + " units are placed nowhere");
@@ -55,16 +60,18 @@ inline result<void> check_spans(stages const& spans, std::size_t units, device_g
 }
 
 /// The words for a device that is asked for more than it has.
-inline error overfull(device const& on, stage_memory const& placed, bytes base, bytes limit, workload const& work, std::string_view label) {
+inline error overfull(device const& on, stage_memory const& placed, bytes base, bytes limit, workload const& work,
+                      std::string_view label) {
   auto const need = placed.total() + base;
   std::string names;
   for (auto const& m : work.models) names += (names.empty() ? "" : " and ") + m.model.name;
   auto const& load = work.models.front().load;
-  std::string what = names + " under " + std::string(label) + " needs " + to_string(need) + " there, the limit is " + to_string(limit) + ": " +
-                     to_string(placed.weights) + " weights";
+  std::string what = names + " under " + std::string(label) + " needs " + to_string(need) + " there, the limit is " +
+                     to_string(limit) + ": " + to_string(placed.weights) + " weights";
   if (!load.weights_only)
-    what += ", " + to_string(placed.kv) + " KV cache (" + std::to_string(load.sequences) + (load.sequences == 1 ? " sequence" : " sequences") + " of " +
-            std::to_string(load.context) + " tokens), " + to_string(placed.workspace + base) + " workspace";
+    what += ", " + to_string(placed.kv) + " KV cache (" + std::to_string(load.sequences) +
+            (load.sequences == 1 ? " sequence" : " sequences") + " of " + std::to_string(load.context) + " tokens), " +
+            to_string(placed.workspace + base) + " workspace";
   return {errc::does_not_fit, std::move(what), to_string(on.id), {}};
 }
 
@@ -77,8 +84,8 @@ inline bytes backend_share(demand const& load, memory_profile const& profile, bo
 }
 
 /// `group` under what its limits leave: partitions fill up to them and know of no backend and no other model.
-inline device_group group_with_room(device_group const& group, std::vector<std::size_t> const& positions, std::vector<device_use> const& use,
-                                    bytes share) {
+inline device_group group_with_room(device_group const& group, std::vector<std::size_t> const& positions,
+                                    std::vector<device_use> const& use, bytes share) {
   bool const taken = std::ranges::any_of(positions, [&](std::size_t at) { return use[at].used; });
   if (!taken && share.count() == 0) return group;
   std::vector<bytes> limits;
@@ -87,7 +94,8 @@ inline device_group group_with_room(device_group const& group, std::vector<std::
   return group.with_limits(limits);
 }
 
-inline result<std::vector<std::size_t>> positions_of(device_group const& group, device_group const& view, candidate const& proposal) {
+inline result<std::vector<std::size_t>> positions_of(device_group const& group, device_group const& view,
+                                                     candidate const& proposal) {
   std::vector<std::size_t> positions;
   positions.reserve(group.size());
   for (auto const& d : group) {
@@ -100,16 +108,30 @@ inline result<std::vector<std::size_t>> positions_of(device_group const& group, 
   return positions;
 }
 
+/// The first of `positions` that is asked for more than it has.
+inline std::optional<std::size_t> first_overfull(std::vector<device_use> const& use, device_group const& view, bytes base,
+                                                 std::vector<std::size_t> const& positions) {
+  auto const at = std::ranges::find_if(
+      positions, [&](std::size_t d) { return use[d].used && use[d].placed.total() + base > view.capacity(d); });
+  return at == positions.end() ? std::nullopt : std::optional(*at);
+}
+
+/// How far to go with a candidate that does not fit: to the whole of what it would need, or no further than to the answer.
+enum class effort { whole_need, answer };
+
 /// Partitions every replica of a candidate in turn and adds up what lands where.
 /// Errors:     errc::does_not_fit naming the first device that is asked for too much; the partition's own
 /// Complexity: O(stages + devices), the partition apart
 template <partition_strategy P>
 result<carried_out> carry_out(candidate const& proposal, workload const& work, device_group const& view, P const& partition,
-                              place_options const& options) {
+                              place_options const& options, effort much = effort::whole_need) {
   if (proposal.models.size() != work.models.size())
-    return error{errc::invalid_argument, "the proposal " + proposal.label + " serves " + std::to_string(proposal.models.size()) + " of " +
-                 std::to_string(work.models.size()) + " models", "allocation", "an allocation proposes groups for every model of the workload"};
+    return error{errc::invalid_argument,
+                 "the proposal " + proposal.label + " serves " + std::to_string(proposal.models.size()) + " of " +
+                     std::to_string(work.models.size()) + " models",
+                 "allocation", "an allocation proposes groups for every model of the workload"};
   carried_out made{{}, std::vector<device_use>(view.size())};
+  auto const base = work.models.front().load.weights_only ? bytes{} : options.memory.base();
   for (std::size_t m = 0; m < work.models.size(); ++m) {
     auto const& units = work.models[m].model.units;
     auto const& load = work.models[m].load;
@@ -126,13 +148,15 @@ result<carried_out> carry_out(candidate const& proposal, workload const& work, d
         on.placed.kv += needs[s].kv;
         on.placed.workspace += needs[s].workspace;
       }
+      if (much == effort::answer && first_overfull(made.use, view, base, positions))
+        return error{errc::does_not_fit, proposal.label, {}, {}};
       made.replicas.push_back({m, group, std::move(positions), std::move(spans), std::move(needs)});
     }
   }
-  auto const base = work.models.front().load.weights_only ? bytes{} : options.memory.base();
-  for (std::size_t d = 0; d < view.size(); ++d)
-    if (made.use[d].used && made.use[d].placed.total() + base > view.capacity(d))
-      return overfull(view[d], made.use[d].placed, base, view.capacity(d), work, proposal.label);
+  std::vector<std::size_t> everywhere(view.size());
+  std::iota(everywhere.begin(), everywhere.end(), std::size_t{0});
+  if (auto const d = first_overfull(made.use, view, base, everywhere))
+    return overfull(view[*d], made.use[*d].placed, base, view.capacity(*d), work, proposal.label);
   return made;
 }
 

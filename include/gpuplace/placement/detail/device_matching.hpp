@@ -45,7 +45,8 @@ inline bool one_host(plan const& stored, device_group const& view) {
 /// Pairs devices by their UUID, then the rest by PCI id, then by index; those that stages use come first.
 /// Complexity: O(n log n)
 inline device_matching match_devices(plan const& stored, device_group const& view, std::vector<bool> const& used) {
-  device_matching found{std::vector<std::optional<std::size_t>>(stored.devices.size()), std::vector<found_by>(stored.devices.size(), found_by::index)};
+  device_matching found{std::vector<std::optional<std::size_t>>(stored.devices.size()),
+                        std::vector<found_by>(stored.devices.size(), found_by::index)};
   bool const any_host = one_host(stored, view);
   std::vector<bool> taken(view.size());
   auto const key_of = [&](found_by how, device_id const& id, std::string const& uuid, std::string const& pci) -> std::string {

@@ -21,7 +21,9 @@ struct filled_devices {
   std::size_t next = 0;  ///< the first unit that found no room; all of them: none
 };
 
-inline bytes counted_weight(unit const& u, demand const& load) { return u.tied && load.head == tied_head::shared ? bytes{} : u.weight_bytes; }
+inline bytes counted_weight(unit const& u, demand const& load) {
+  return u.tied && load.head == tied_head::shared ? bytes{} : u.weight_bytes;
+}
 
 /// What all units take on one device.
 inline bytes total_need(std::span<unit const> units, demand const& load) { return memory_of(units, load, {}, true).total(); }
@@ -35,9 +37,11 @@ inline std::vector<bytes> largest_behind(std::span<unit const> units, demand con
 
 /// Fills devices in order. A device that cannot take the next unit stays as it is for good.
 /// Complexity: O(units + devices)
-inline filled_devices fill_in_order(std::span<unit const> units, device_group const& group, demand const& load, first_device first) {
+inline filled_devices fill_in_order(std::span<unit const> units, device_group const& group, demand const& load,
+                                    first_device first) {
   bool const returns = load.head == tied_head::shared && units.back().tied && group.size() > 1;
-  if (returns && total_need(units, load) <= group.capacity(0)) return {{{.device = 0, .first = 0, .last = units.size()}}, units.size()};
+  if (returns && total_need(units, load) <= group.capacity(0))
+    return {{{.device = 0, .first = 0, .last = units.size()}}, units.size()};
   auto const chain = returns ? units.first(units.size() - 1) : units;
   auto const behind = first == first_device::keeps_room ? largest_behind(units, load) : std::vector<bytes>(units.size());
   filled_devices filled;
@@ -52,7 +56,7 @@ inline filled_devices fill_in_order(std::span<unit const> units, device_group co
       grown.weights += counted_weight(u, load);
       grown.kv += kv_bytes(u, load);
       grown.workspace = std::max(grown.workspace, workspace_bytes(u, load));
-      auto const head = returns && at_home ? workspace_bytes(units.back(), load) : bytes{};
+      auto const head = returns && at_home ? kv_bytes(units.back(), load) + workspace_bytes(units.back(), load) : bytes{};
       if (grown.total() + head + (d == 0 ? behind[filled.next] : bytes{}) > group.capacity(d)) break;
       placed = grown;
       if (at_home) home = d;

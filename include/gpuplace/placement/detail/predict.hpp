@@ -19,7 +19,9 @@ inline model_prediction predict(std::size_t model, std::vector<placed_replica> c
   model_prediction made{.role = demanded.role};
   for (auto const& r : replicas) {
     if (r.model != model) continue;
-    auto const step_of = [&](step_work const& w) { return cost_of(r.spans, demanded.model.units, r.group, w, demanded.model.type).step(); };
+    auto const step_of = [&](step_work const& w) {
+      return cost_of(r.spans, demanded.model.units, r.group, w, demanded.model.type).step();
+    };
     auto const decode = step_of(step_work::decode(sequences, context));
     made.decode_step = std::max(made.decode_step, decode);
     made.prefill = std::max(made.prefill, step_of(step_work::prefill(1, context)));

@@ -31,7 +31,9 @@ struct manual {
     if (!map.partition.empty())
       return error{errc::unsupported, "the map is the name of another partition, '" + map.partition + "'", "device_map",
                    "write --partition " + map.partition};
-    if (group.empty()) return error{errc::invalid_argument, "there is no device to place the model on", "partition manual", "give the group a device"};
+    if (group.empty())
+      return error{errc::invalid_argument, "there is no device to place the model on", "partition manual",
+                   "give the group a device"};
     detail::map_positions const positions(map, group);
     detail::unit_assignment where(units);
     for (auto const& entry : map.modules) {
@@ -41,7 +43,7 @@ struct manual {
         at.push_back(position);
       }
       if (at.size() == 1) {
-        GPUPLACE_CHECK(where.assign(entry, at.front()));
+        GPUPLACE_CHECK(where.add(entry, at.front()));
       } else {
         GPUPLACE_TRY(auto const spread, even{}.partition(units, group.subset(at), load));
         for (auto const& s : spread) where.spread(s.first, s.last, at[s.device]);

@@ -24,7 +24,8 @@ struct sequential {
 
   result<stages> partition(std::span<unit const> units, device_group const& group, demand const& load) const {
     if (group.empty() || units.empty())
-      return error{errc::invalid_argument, "there is no device, or nothing to place on it", "partition sequential", "give the group a device"};
+      return error{errc::invalid_argument, "there is no device, or nothing to place on it", "partition sequential",
+                   "give the group a device"};
     detail::filled_devices filled;
     if (load.weights_only) filled = detail::fill_in_order(units, group, load, detail::first_device::keeps_room);
     if (filled.next < units.size()) filled = detail::fill_in_order(units, group, load, detail::first_device::is_filled);
@@ -33,9 +34,12 @@ struct sequential {
     for (std::size_t d = 0; d < group.size(); ++d) room += group.capacity(d);
     auto const left = units.size() - filled.next;
     return error{errc::does_not_fit,
-                 units[filled.next].name + (left > 1 ? " and the " + std::to_string(left - 1) + " units behind it find" : std::string(" finds")) +
-                     " no room: the model needs " + to_string(detail::total_need(units, load)) + " in whole units, the devices leave " + to_string(room),
-                 "partition sequential", {}};
+                 units[filled.next].name +
+                     (left > 1 ? " and the " + std::to_string(left - 1) + " units behind it find" : std::string(" finds")) +
+                     " no room: the model needs " + to_string(detail::total_need(units, load)) +
+                     " in whole units, the devices leave " + to_string(room),
+                 "partition sequential",
+                 {}};
   }
 };
 static_assert(check_partition_strategy<sequential>() && has_tied_head<sequential>);
