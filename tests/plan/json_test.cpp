@@ -65,6 +65,40 @@ TEST(plan_json, indented_text_is_the_same_json_with_units_on_one_line) {
   EXPECT_EQ(to_json_text(p, -1), to_json(p).dump() + "\n");
 }
 
+TEST(plan_json, above_256_replicas_equal_ones_are_stored_once) {
+  auto const few = plans::copies(256);
+  EXPECT_EQ(to_json(few)["models"][0]["replicas"].size(), 256U);
+  auto many = plans::copies(1000);
+  many.models[0].replicas[500].rank = 1;
+  many.models[0].replicas[501].extra["x-note"] = "1";
+  auto const json = to_json(many);
+  auto const& entries = json["models"][0]["replicas"];
+  ASSERT_EQ(entries.size(), 4U);
+  EXPECT_EQ(entries[0]["copies"].size(), 499U);
+  EXPECT_EQ(entries[0]["copies"][0], ordered_json::parse(R"(["cuda:1"])"));
+  EXPECT_FALSE(entries[1].contains("copies"));
+  EXPECT_EQ(parse_plan(to_json_text(many)).value(), many);
+  EXPECT_LT(to_json_text(many).size(), to_json_text(few).size() * 2);
+}
+
+TEST(plan_json, copies_are_checked_like_stages) {
+  auto const wrong = [](ordered_json const& copies) {
+    auto json = to_json(plans::six_to_two());
+    json["models"][1]["replicas"][0]["copies"] = copies;
+    auto const read = parse_plan(json.dump(), "plan.json");
+    return read ? std::string("read") : read.error().message();
+  };
+  EXPECT_EQ(wrong(ordered_json::parse(R"([["cuda:0", "cuda:1"]])")), "read");
+  EXPECT_NE(wrong(ordered_json::parse(R"([["cuda:0"]])")).find("models[1].replicas[0].copies[0]: is no list of as many devices"), std::string::npos);
+  EXPECT_NE(wrong(ordered_json::parse(R"([["cuda:0", "cuda:99"]])")).find("copies[0][1]: 'cuda:99' is not in"), std::string::npos);
+  EXPECT_NE(wrong(ordered_json::parse(R"([["cuda:0", 1]])")).find("not a string"), std::string::npos);
+  EXPECT_NE(wrong(ordered_json::parse(R"([["cuda:0", "gpu"]])")).find("is not a device"), std::string::npos);
+  EXPECT_NE(wrong(3).find("not a list"), std::string::npos);
+  ordered_json endless = ordered_json::array();
+  for (int i = 0; i < 300'000; ++i) endless.push_back({"cuda:0", "cuda:1"});
+  EXPECT_NE(wrong(endless).find("more than 4000000 units"), std::string::npos);
+}
+
 TEST(plan_json, quantised_weights_name_what_is_computed_with_too) {
   auto p = plans::six_to_two();
   p.models[0].type = dtype::int4;

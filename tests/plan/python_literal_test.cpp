@@ -5,7 +5,8 @@
 using namespace gpuplace;
 
 TEST(python_literal, json_stays_as_it_is) {
-  for (auto const* text : {R"({"a": 1, "b": [1, 2, 3], "c's": "it's {0: 'x'}"})", "[0, 1]", "12", "", "{", "\"", R"("\"'")"}) EXPECT_EQ(json_of_python(text), text);
+  for (auto const* text : {R"({"a": 1, "b": [1, 2, 3], "c's": "it's {0: 'x'}"})", "[0, 1]", "12", "", "{", "\"", R"("\"'")"})
+    EXPECT_EQ(json_of_python(text), text);
 }
 
 TEST(python_literal, quotes_and_bare_keys) {

@@ -65,7 +65,8 @@ inline result<mapped_device> read_mapped_device(std::string_view text, std::stri
 /// A device that is twice in a list is a slip.
 inline result<void> add_device(mapped_module& to, mapped_device device, std::string const& where) {
   if (std::ranges::find(to.devices, device) != to.devices.end())
-    return bad_map(errc::invalid_argument, "the device " + to_string(device) + " is in the list twice", where, "name each device once");
+    return bad_map(errc::invalid_argument, "the device " + to_string(device) + " is in the list twice", where,
+                   "name each device once");
   to.devices.push_back(std::move(device));
   return {};
 }

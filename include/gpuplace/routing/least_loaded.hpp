@@ -43,8 +43,8 @@ public:
     if (equals == 1) return decision::to(best);
     auto turn = turns_.add(1) % equals;
     auto chosen = best;
-    for (; turn > 0; --turn)
-      do ++chosen;
+    for (; turn > 0; --turn) do
+        ++chosen;
       while (!fleet[chosen].available || detail::less_loaded(fleet[best], fleet[chosen]));
     return decision::to(chosen);
   }
