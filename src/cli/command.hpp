@@ -20,6 +20,7 @@ using action = std::function<exit_code()>;
 void add_topo(CLI::App& app, action& chosen);
 void add_plan(CLI::App& app, action& chosen);
 void add_run(CLI::App& app, action& chosen);
+void add_bench(CLI::App& app, action& chosen);
 
 // Prints what went wrong and what to do about it.
 exit_code fail(error const& e);

@@ -1,4 +1,4 @@
-// The gpuplace command: topo, plan and run.
+// The gpuplace command: topo, plan, run and bench.
 
 #include "command.hpp"
 
@@ -20,7 +20,8 @@ int run_command(int argc, char** argv) {
   CLI::App app{"gpuplace decides where models go in a graph of GPUs, and runs them there.\n"
                "  gpuplace topo                                    what is in this machine, and how it is linked\n"
                "  gpuplace plan --model preset:qwen3-8b --topology preset:dgx-h100 --allocation 'data_parallel(8)'\n"
-               "  gpuplace run  --model DIR --prompts FILE         plan, load, answer every prompt",
+               "  gpuplace run  --model DIR --prompts FILE         plan, load, answer every prompt\n"
+               "  gpuplace bench scaling --model DIR               how speed grows with devices",
                "gpuplace"};
   app.set_version_flag("--version", std::string(GPUPLACE_VERSION));
   app.require_subcommand(1);
@@ -29,6 +30,7 @@ int run_command(int argc, char** argv) {
   add_topo(app, chosen);
   add_plan(app, chosen);
   add_run(app, chosen);
+  add_bench(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (CLI::ParseError const& e) {

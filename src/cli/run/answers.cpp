@@ -48,7 +48,36 @@ std::string allocation_text(model_plan const& model, std::size_t prompts, std::s
   return text;
 }
 
-std::string json_row(std::size_t index, row_result const& row, model_plan const& model, bool with_token_ids) {
+namespace {
+
+nlohmann::ordered_json logprobs_json(std::vector<token_logprobs> const& all, std::function<std::string(token_id)> const& piece_of) {
+  auto const one = [&](token_probability const& p) {
+    return nlohmann::ordered_json{{"token", piece_of(p.token)}, {"token_id", p.token}, {"logprob", p.logprob}};
+  };
+  auto list = nlohmann::ordered_json::array();
+  for (auto const& at : all) {
+    auto entry = one(at.chosen);
+    entry["top"] = nlohmann::ordered_json::array();
+    for (auto const& p : at.top) entry["top"].push_back(one(p));
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+// What one sample has of its own.
+void add_sample(nlohmann::ordered_json& into, generation const& g, std::string const& text, bool with_token_ids,
+                std::function<std::string(token_id)> const& piece_of) {
+  into["text"] = text;
+  into["finish_reason"] = to_string(g.reason);
+  into["completion_tokens"] = g.tokens.size();
+  if (with_token_ids) into["token_ids"] = g.tokens;
+  if (!g.logprobs.empty()) into["logprobs"] = logprobs_json(g.logprobs, piece_of);
+}
+
+}  // namespace
+
+std::string json_row(std::size_t index, row_result const& row, model_plan const& model, bool with_token_ids,
+                     std::function<std::string(token_id)> const& piece_of) {
   nlohmann::ordered_json line;
   line["index"] = index;
   line["prompt"] = row.prompt;
@@ -56,15 +85,15 @@ std::string json_row(std::size_t index, row_result const& row, model_plan const&
     line["error"] = row.outcome.error().message();
   } else {
     auto const& g = *row.outcome;
-    line["text"] = row.text;
-    line["finish_reason"] = to_string(g.reason);
+    add_sample(line, g, row.texts.front(), with_token_ids, piece_of);
     line["prompt_tokens"] = g.prompt_tokens;
-    line["completion_tokens"] = g.tokens.size();
     line["replica"] = g.instance;
     line["device"] = replica_devices(model.replicas[g.instance]);
-    if (with_token_ids) {
-      line["prompt_token_ids"] = row.prompt_tokens;
-      line["token_ids"] = g.tokens;
+    if (with_token_ids) line["prompt_token_ids"] = row.prompt_tokens;
+    for (std::size_t s = 0; s < g.more.size(); ++s) {
+      nlohmann::ordered_json sample;
+      add_sample(sample, g.more[s], row.texts[s + 1], with_token_ids, piece_of);
+      line["more"].push_back(std::move(sample));
     }
   }
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
@@ -75,7 +104,10 @@ namespace {
 std::string for_people(std::size_t number, std::string const& line) {
   auto const row = nlohmann::json::parse(line);
   auto const answer = row.contains("text") ? row["text"].get<std::string>() : "error: " + row.value("error", "");
-  return fmt::format("[{}] {}\n{}\n\n", number, row.value("prompt", ""), answer);
+  auto shown = fmt::format("[{}] {}\n{}\n\n", number, row.value("prompt", ""), answer);
+  if (row.contains("more"))
+    for (auto const& sample : row["more"]) shown += sample["text"].get<std::string>() + "\n\n";
+  return shown;
 }
 
 }  // namespace

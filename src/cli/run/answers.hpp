@@ -6,6 +6,7 @@
 #include <gpuplace/runtime/generation.hpp>
 
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,12 +26,14 @@ std::string allocation_text(model_plan const& model, std::size_t prompts, std::s
 struct row_result {
   std::string prompt;
   result<generation> outcome;
-  std::string text;
+  std::vector<std::string> texts;  // of each sample
   std::vector<token_id> prompt_tokens;
 };
 
-// One JSON line, that begins with its index.
-std::string json_row(std::size_t index, row_result const& row, model_plan const& model, bool with_token_ids);
+// One JSON line, that begins with its index. A row with several samples has them in a list beside the first.
+// @param piece_of  the text of a token, for log-probabilities
+std::string json_row(std::size_t index, row_result const& row, model_plan const& model, bool with_token_ids,
+                     std::function<std::string(token_id)> const& piece_of);
 
 // Shows rows in the original order as soon as those before them are there.
 class answer_printer {

@@ -1,5 +1,7 @@
 #include "batch_run.hpp"
 
+#include <gpuplace/text/answer_text.hpp>
+
 #include <utility>
 
 namespace gpuplace::cli {
@@ -60,6 +62,7 @@ std::optional<result<generation_request>> batch_run::read(std::size_t index) {
   auto request = request_of(index, *row, side_, options_, config_);
   auto& kept = in_flight_[index];
   kept.prompt = row->text;
+  kept.stop = stop_strings_of(*row, options_);
   if (request && options_.token_ids) kept.tokens = request->prompt;
   return request;
 }
@@ -76,16 +79,23 @@ void batch_run::take(std::size_t index, result<generation> const& outcome) {
 }
 
 void batch_run::write(std::size_t index, result<generation> const& outcome) {
-  auto const kept = in_flight_.find(index);
-  row_result row{.prompt = {}, .outcome = outcome, .text = {}, .prompt_tokens = {}};
-  if (kept != in_flight_.end()) row.prompt = std::move(kept->second.prompt), row.prompt_tokens = std::move(kept->second.tokens);
+  auto kept = std::move(in_flight_[index]);
+  row_result row{.prompt = std::move(kept.prompt), .outcome = outcome, .texts = {}, .prompt_tokens = std::move(kept.tokens)};
   if (outcome) {
-    row.text = side_.tokens.decode(outcome->tokens);
+    row.texts.push_back(text_of(*outcome, kept.stop));
+    for (auto const& sample : outcome->more) row.texts.push_back(text_of(sample, kept.stop));
     summary_.add(*outcome, now_());
   }
-  if (auto const put = rows_.put(index, json_row(index, row, model_, options_.token_ids)); !put) return give_up(put.error());
+  auto const piece_of = [this](token_id token) { return side_.tokens.decode(std::span(&token, 1)); };
+  if (auto const put = rows_.put(index, json_row(index, row, model_, options_.token_ids, piece_of)); !put) return give_up(put.error());
   if (!printer_) return;
   if (auto const printed = printer_->print_ready(rows_, prompts_.count); !printed) give_up(printed.error());
+}
+
+std::string batch_run::text_of(generation const& g, std::vector<std::string> const& stop) const {
+  text::answer_text answer(side_.tokens, stop);
+  auto text = answer.push(g.tokens);
+  return text + answer.finish();
 }
 
 void batch_run::give_up(error why) {

@@ -37,11 +37,13 @@ public:
 private:
   struct asked {
     std::string prompt;
+    std::vector<std::string> stop;
     std::vector<token_id> tokens;  // kept where they are to be written
   };
   std::optional<result<generation_request>> read(std::size_t index);
   void take(std::size_t index, result<generation> const& outcome);
   void write(std::size_t index, result<generation> const& outcome);
+  std::string text_of(generation const& g, std::vector<std::string> const& stop) const;
   void give_up(error why);
 
   run_options const& options_;

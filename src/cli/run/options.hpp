@@ -6,6 +6,7 @@
 #include <gpuplace/runtime/generation.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,12 @@ struct run_options {
   std::string backend;
   std::string output;               // empty: for people, on standard output
   std::int64_t max_tokens = 128;
+  std::int64_t min_tokens = 0;
+  bool ignore_end = false;
   sampling how;
   std::vector<std::string> stop;
+  std::int64_t samples = 1;
+  std::optional<std::int32_t> logprobs;
   bool raw = false;
   bool token_ids = false;
   bool restart = false;

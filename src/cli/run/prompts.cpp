@@ -72,6 +72,10 @@ result<prompt_row> read_json_row(std::string_view line, std::string const& where
   GPUPLACE_CHECK(read_option(parsed, "top_k", row.top_k, where));
   GPUPLACE_CHECK(read_option(parsed, "min_p", row.min_p, where));
   GPUPLACE_CHECK(read_option(parsed, "repetition_penalty", row.repetition_penalty, where));
+  GPUPLACE_CHECK(read_option(parsed, "frequency_penalty", row.frequency_penalty, where));
+  GPUPLACE_CHECK(read_option(parsed, "presence_penalty", row.presence_penalty, where));
+  GPUPLACE_CHECK(read_option(parsed, "n", row.samples, where));
+  GPUPLACE_CHECK(read_option(parsed, "logprobs", row.logprobs, where));
   GPUPLACE_CHECK(read_option(parsed, "seed", row.seed, where));
   GPUPLACE_CHECK(read_stop(parsed, row.stop, where));
   return row;

@@ -24,7 +24,11 @@ struct prompt_row {
   std::optional<double> top_p;
   std::optional<double> min_p;
   std::optional<double> repetition_penalty;
+  std::optional<double> frequency_penalty;
+  std::optional<double> presence_penalty;
   std::optional<std::int64_t> top_k;
+  std::optional<std::int64_t> samples;
+  std::optional<std::int32_t> logprobs;
   std::optional<std::uint64_t> seed;
   std::optional<std::vector<std::string>> stop;
 };

@@ -1,5 +1,7 @@
 #include "requests.hpp"
 
+#include <gpuplace/runtime/stop_at.hpp>
+
 namespace gpuplace::cli {
 
 result<text_side> open_text(std::string const& folder, bool raw) {
@@ -32,17 +34,27 @@ void take(T& into, std::optional<U> const& from) {
 
 }  // namespace
 
+std::vector<std::string> const& stop_strings_of(prompt_row const& row, run_options const& options) { return row.stop ? *row.stop : options.stop; }
+
 result<generation_request> request_of(std::size_t index, prompt_row const& row, text_side const& side, run_options const& options,
                                       model_config const& config) {
   generation_request request;
   GPUPLACE_TRY(request.prompt, tokens_of(row, side));
   request.index = index;
   request.max_tokens = row.max_tokens.value_or(options.max_tokens);
-  request.end_tokens = config.end_tokens;
+  request.min_tokens = options.min_tokens;
+  if (!options.ignore_end) request.end_tokens = config.end_tokens;
+  request.n = row.samples.value_or(options.samples);
+  request.logprobs = row.logprobs ? row.logprobs : options.logprobs;
+  request.stop = stop_at(side.tokens, stop_strings_of(row, options));
   request.how = options.how;
   take(request.how.temperature, row.temperature);
   take(request.how.top_p, row.top_p);
   take(request.how.top_k, row.top_k);
+  take(request.how.min_p, row.min_p);
+  take(request.how.repetition_penalty, row.repetition_penalty);
+  take(request.how.frequency_penalty, row.frequency_penalty);
+  take(request.how.presence_penalty, row.presence_penalty);
   take(request.how.seed, row.seed);
   return request;
 }

@@ -12,6 +12,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace gpuplace::cli {
 
@@ -21,6 +22,9 @@ struct text_side {
   std::optional<text::chat_template> conversation;
 };
 result<text_side> open_text(std::string const& folder, bool raw);
+
+// The strings that end the answer of a row.
+std::vector<std::string> const& stop_strings_of(prompt_row const& row, run_options const& options);
 
 // The request of row `index`. What the row leaves open, the command line says.
 result<generation_request> request_of(std::size_t index, prompt_row const& row, text_side const& side, run_options const& options,

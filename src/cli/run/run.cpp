@@ -68,6 +68,14 @@ nlohmann::json identity_of(run_options const& options, model_description const& 
           {"temperature", options.how.temperature},
           {"top_p", options.how.top_p},
           {"top_k", options.how.top_k},
+          {"min_p", options.how.min_p},
+          {"repetition_penalty", options.how.repetition_penalty},
+          {"frequency_penalty", options.how.frequency_penalty},
+          {"presence_penalty", options.how.presence_penalty},
+          {"min_tokens", options.min_tokens},
+          {"ignore_eos", options.ignore_end},
+          {"n", options.samples},
+          {"logprobs", options.logprobs ? nlohmann::json(*options.logprobs) : nlohmann::json()},
           {"seed", options.how.seed},
           {"stop", options.stop},
           {"raw", options.raw},
@@ -195,6 +203,16 @@ void add_run(CLI::App& app, action& chosen) {
   command->add_option("--max-tokens", options->max_tokens, "Most new tokens of each answer")->check(CLI::PositiveNumber)->capture_default_str();
   command->add_option("--temperature", options->how.temperature, "0: always the most likely token")->check(CLI::NonNegativeNumber)->capture_default_str();
   command->add_option("--top-p", options->how.top_p, "Sample among the most likely tokens of this total probability")->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  command->add_option("--top-k", options->how.top_k, "Sample among so many of the most likely tokens; 0: all")->check(CLI::NonNegativeNumber)->capture_default_str();
+  command->add_option("--min-p", options->how.min_p, "Sample among tokens at least so likely, as a fraction of the likeliest")->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  command->add_option("--repetition-penalty", options->how.repetition_penalty, "Above 1: tokens that were there become less likely")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--frequency-penalty", options->how.frequency_penalty, "Taken off a token's logit for each time the answer has it")->capture_default_str();
+  command->add_option("--presence-penalty", options->how.presence_penalty, "Taken off the logit of a token that the answer has")->capture_default_str();
+  command->add_option("--stop", options->stop, "Ends an answer before this text; may be given several times")->type_name("TEXT");
+  command->add_option("--min-tokens", options->min_tokens, "No answer ends by itself before so many tokens")->check(CLI::NonNegativeNumber)->capture_default_str();
+  command->add_flag("--ignore-eos", options->ignore_end, "Answers end by their length alone");
+  command->add_option("-n,--samples", options->samples, "Answers to each prompt")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--logprobs", options->logprobs, "Write the log-probability of each token, and of so many of the most likely ones")->check(CLI::Range(0, 20))->type_name("N");
   command->add_option("--seed", options->how.seed, "Of all draws; each prompt's own seed follows from it and the prompt's index")->capture_default_str();
   command->add_flag("--raw", options->raw, "Continue prompts as they are, without the chat template");
   command->add_flag("--token-ids", options->token_ids, "Write token ids to the JSONL rows");

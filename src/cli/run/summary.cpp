@@ -1,25 +1,17 @@
 #include "summary.hpp"
 
+#include "../percentile.hpp"
 #include "answers.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cmath>
 
 namespace gpuplace::cli {
 
 namespace {
 
 constexpr std::size_t sample_size = 4096;  // enough for percentiles to two digits
-
-// The value that `part` of the sample do not exceed.
-double percentile(std::vector<double> sample, double part) {
-  auto const rank = static_cast<std::ptrdiff_t>(std::ceil(part * static_cast<double>(sample.size()))) - 1;
-  auto const at = sample.begin() + std::max<std::ptrdiff_t>(0, rank);
-  std::ranges::nth_element(sample, at);
-  return *at;
-}
 
 double rate(std::size_t tokens, double span) { return span > 0 ? static_cast<double>(tokens) / span : 0.0; }
 
