@@ -93,7 +93,7 @@ result<void> run(options const& asked, device_group const& devices, workload con
 
 result<void> run_simulated(options const& asked, device_group const& devices, workload const& work) {
   boost::asio::io_context loop;
-  virtual_clock const clock(loop);
+  virtual_clock clock(loop);
   codec const bytes_as_tokens{.encode = [](std::string const& prompt) { return std::vector<token_id>(prompt.begin(), prompt.end()); },
                               .decode = [](std::vector<token_id> const& tokens) { return "(" + std::to_string(tokens.size()) + " tokens)"; }};
   return run(asked, devices, work, simulated_backend{clock}, bytes_as_tokens, loop, clock.function());
