@@ -46,7 +46,9 @@ result<void> print_plan(plan_options const& options) {
     GPUPLACE_TRY(auto const modules, to_device_map(made));
     fmt::print("{}\n", modules.dump(2));
   } else {
-    fmt::print("{}", plan_text(made));
+    auto shown = made;
+    if (options.explain) shown.notes.clear();  // the explanation has them
+    fmt::print("{}", plan_text(shown));
     if (options.explain) return print_explanation(made, on, work);
   }
   return {};
@@ -57,11 +59,12 @@ result<void> print_plan(plan_options const& options) {
 void add_plan(CLI::App& app, action& chosen) {
   auto options = std::make_shared<plan_options>();
   auto* const command = app.add_subcommand("plan", "Decide where models go, and show it");
-  command->footer("Examples:\n"
-                  "  gpuplace plan --model preset:qwen3-8b --model preset:qwen3-1.7b --topology preset:dgx-h100 --allocation 'ratio(6:2)'\n"
-                  "  gpuplace plan --model preset:qwen2.5-72b --topology preset:2xh100 --max-memory 75GiB,75GiB --dtype int4\n"
-                  "  gpuplace plan --model DIR --topology uniform:3x24GiB --format device-map > device_map.json\n"
-                  "A plan that does not fit is refused with what would fit (exit code 1).");
+  command->footer(
+      "Examples:\n"
+      "  gpuplace plan --model preset:qwen3-8b --model preset:qwen3-1.7b --topology preset:dgx-h100 --allocation 'ratio(6:2)'\n"
+      "  gpuplace plan --model preset:qwen2.5-72b --topology preset:2xh100 --max-memory 75GiB,75GiB --dtype int4\n"
+      "  gpuplace plan --model DIR --topology uniform:3x24GiB --format device-map > device_map.json\n"
+      "A plan that does not fit is refused with what would fit (exit code 1).");
   add_planning_options(*command, options->planning);
   command->get_option("--model")->required();
   command->add_option("--format", options->format, "text, json, device-map (what transformers loads) or dot (Graphviz)")

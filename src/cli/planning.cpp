@@ -4,6 +4,7 @@
 
 #include <gpuplace/placement/limits.hpp>
 #include <gpuplace/placement/place.hpp>
+#include <gpuplace/plan/read_device_map.hpp>
 #include <gpuplace/topology/read.hpp>
 #include <gpuplace/topology/visible.hpp>
 #include <gpuplace/weights/open_model.hpp>
@@ -25,12 +26,17 @@ void add_planning_options(CLI::App& command, planning_options& options) {
                      "live, a file (nvidia-smi topo -m text or gpuplace JSON), preset:NAME, uniform:8x80GiB or cpu:N")
       ->type_name("SRC")
       ->capture_default_str();
-  command.add_option("--allocation", options.allocation, "Which devices each model gets: one_group, data_parallel(N), ratio(6:2), separate, same")
+  command.add_option("--allocation", options.allocation, "Which devices each model gets: auto (the fastest of these), one_group, data_parallel(N), ratio(6:2), separate, same")
       ->type_name("SPEC")
       ->capture_default_str();
-  command.add_option("--partition", options.partition, "How a model's units spread over its devices: even, whole")
-      ->type_name("SPEC")
-      ->capture_default_str();
+  auto* const partition = command.add_option("--partition", options.partition,
+                                             "How a model's units spread over its devices: auto (whole on one, even on several), whole, even,\n"
+                                             "sequential, manual(MAP)");
+  partition->type_name("SPEC")->capture_default_str();
+  command.add_option("--device-map", options.device_map,
+                     R"(A device_map of Hugging Face, or a file with one: "cuda:0", "0,1", "sequential", {"": [0, 1]}, {"model": 0, "lm_head": 1})")
+      ->type_name("MAP")
+      ->excludes(partition);
   command.add_option("--max-memory", options.max_memory, R"(Limits by device: "75GiB,75GiB" or {"0": "70GiB", "1": "60GiB"}; 0 excludes a device)")
       ->type_name("LIST");
   command.add_option("--dtype", options.type, "Number format of the weights: fp32, bf16, fp16, int8, int4 (default: the checkpoint's)")->type_name("T");
@@ -40,17 +46,36 @@ void add_planning_options(CLI::App& command, planning_options& options) {
   command.add_flag("--weights-only", options.weights_only, "Plan as Hugging Face does: without KV cache and workspace");
 }
 
+namespace {
+
+// A device that the map names and --max-memory leaves out is a contradiction, not a position to count from.
+result<void> check_named_devices(module_map const& map, machine const& on) {
+  for (auto const& entry : map.modules)
+    for (auto const& d : entry.devices)
+      if (d.how != mapped_device::form::cpu && on.all.find(d.id) && !on.view.find(d.id))
+        return error{errc::invalid_argument, "'" + entry.module + "' is on " + to_string(d.id) + ", which --max-memory leaves out", "--device-map",
+                     "give the device a limit above 0, or name another"};
+  return {};
+}
+
+}  // namespace
+
 result<machine> open_machine(planning_options const& options) {
   GPUPLACE_TRY(auto const graph, topology::read(options.topology));
   GPUPLACE_TRY(auto const all, topology::visible(graph));
   if (all.empty())
     return error{errc::not_found, "no device is visible", options.topology, "check CUDA_VISIBLE_DEVICES, or name another --topology"};
   machine made{.all = all, .view = all, .notes = {}};
-  if (!options.max_memory) return made;
-  GPUPLACE_TRY(auto const limits, parse_memory_limits(*options.max_memory));
-  GPUPLACE_TRY(auto limited, apply(limits, all));
-  made.view = std::move(limited.view);
-  made.notes = std::move(limited.notes);
+  if (options.max_memory) {
+    GPUPLACE_TRY(auto const limits, parse_memory_limits(*options.max_memory));
+    GPUPLACE_TRY(auto limited, apply(limits, all));
+    made.view = std::move(limited.view);
+    made.notes = std::move(limited.notes);
+  }
+  if (options.device_map) {
+    GPUPLACE_TRY(auto const map, read_device_map(*options.device_map));
+    GPUPLACE_CHECK(check_named_devices(map, made));
+  }
   return made;
 }
 
@@ -86,8 +111,19 @@ result<workload> open_workload(planning_options const& options, std::int64_t seq
   return work;
 }
 
-result<any_allocation> open_allocation(planning_options const& options) { return options.known->allocations.make(options.allocation); }
-result<any_partition> open_partition(planning_options const& options) { return options.known->partitions.make(options.partition); }
+result<any_allocation> open_allocation(planning_options const& options) {
+  bool const by_map = options.device_map && options.allocation == "auto";
+  return options.known->allocations.make(by_map ? std::string(one_group::name) : options.allocation);
+}
+
+result<any_partition> open_partition(planning_options const& options) {
+  if (!options.device_map) return options.known->partitions.make(options.partition);
+  GPUPLACE_TRY(auto map, read_device_map(*options.device_map));
+  if (map.partition.empty()) return any_partition(manual{std::move(map)});
+  if (options.known->partitions.find(map.partition)) return options.known->partitions.make(map.partition);
+  return error{errc::unsupported, "the partition '" + map.partition + "' is not there yet", "--device-map " + *options.device_map,
+               "use --device-map sequential, --partition even, or a map of modules"};
+}
 
 result<plan> make_plan(machine const& on, workload const& work, any_allocation const& allocation, any_partition const& partition,
                        place_options const& settings) {

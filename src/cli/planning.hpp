@@ -23,8 +23,9 @@ struct planning_options {
   std::shared_ptr<registries> known = std::make_shared<registries>();  // strategies by name, those of --plugin among them
   std::vector<std::string> models;
   std::string topology = "live";
-  std::string allocation = "one_group";
-  std::string partition = "even";
+  std::string allocation = "auto";
+  std::string partition = "auto";
+  std::optional<std::string> device_map;  // in place of --partition
   std::optional<std::string> max_memory;
   std::optional<std::string> type;
   std::optional<std::int64_t> context;
@@ -35,7 +36,8 @@ struct planning_options {
 // Adds the options to a subcommand.
 void add_planning_options(CLI::App& command, planning_options& options);
 
-// The topology that --topology names, as the environment lets a program see it, under the limits of --max-memory.
+// The topology that --topology names, as the environment lets a program see it, under the limits of --max-memory. Refuses a
+// --device-map that names a device which these limits exclude.
 struct machine {
   device_group all;   // every visible device
   device_group view;  // those that planning may use
@@ -46,6 +48,7 @@ result<machine> open_machine(planning_options const& options);
 // The models with their demand. `sequences` is taken where the command line names none.
 result<workload> open_workload(planning_options const& options, std::int64_t sequences = 1);
 
+// A --device-map says where one replica goes: it stands for --partition, and for one_group where no allocation is named.
 result<any_allocation> open_allocation(planning_options const& options);
 result<any_partition> open_partition(planning_options const& options);
 

@@ -1,5 +1,5 @@
 """gpuplace plan: the documents' pictures, the contract's keys, refusals."""
-import json, unittest
+import json, tempfile, unittest
 from command import call, model_folder, read_json
 
 GIB = 2**30
@@ -52,6 +52,71 @@ class Pictures(unittest.TestCase):
             shown = call("plan", *self.pair, "--topology", "uniform:8x24GiB", "--allocation", "ratio(6:2)", "--format", form).stdout
             for i in range(8):
                 self.assertIn(f"GPU {i}", shown)
+
+
+class DeviceMaps(unittest.TestCase):
+    BASE = ("--model", "preset:qwen2.5-7b", "--topology", "uniform:4x80GiB")
+
+    def stages(self, *arguments):
+        p = read_json("plan", *self.BASE, *arguments)
+        return [(s["device"], len(layers(s))) for s in p["models"][0]["replicas"][0]["stages"]]
+
+    def test_every_form(self):
+        for text in ("cuda:1", "1", '{"": 1}', '{"": "cuda:1"}', "{'': 1}"):
+            self.assertEqual(self.stages("--device-map", text), [("cuda:1", 28)], text)
+        for text in ("cuda:0,cuda:1", '{"": [0, 1]}', "[0, 1]"):
+            self.assertEqual(self.stages("--device-map", text), [("cuda:0", 14), ("cuda:1", 14)], text)
+        self.assertEqual(self.stages("--device-map", "sequential"), [("cuda:0", 28)])
+        self.assertEqual(self.stages("--device-map", '{"model": 0, "lm_head": 3}'), [("cuda:0", 28), ("cuda:3", 0)])
+
+    def test_with_limits(self):
+        self.assertEqual([d for d, _ in self.stages("--device-map", "sequential", "--max-memory", "8GiB,8GiB")], ["cuda:0", "cuda:1"])
+        self.assertEqual(self.stages("--device-map", "{'': [0, 2]}", "--max-memory", "{0: '20GiB', 2: '20GiB'}"), [("cuda:0", 14), ("cuda:2", 14)])
+
+    def test_a_file_that_the_command_wrote(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            file.write(call("plan", *self.BASE, "--allocation", "one_group", "--format", "device-map").stdout)
+            file.flush()
+            self.assertEqual(self.stages("--device-map", file.name), [(f"cuda:{i}", 7) for i in range(4)])
+
+    def test_refusals_name_what_is_wrong(self):
+        def refused(text, *more):
+            done = call("plan", *self.BASE, "--device-map", text, *more)
+            self.assertEqual((done.returncode, done.stdout), (1, ""), text)
+            return done.stderr
+        self.assertIn("sequential", refused("auto"))
+        self.assertIn("balanced_low_0", refused("balanced_low_0"))
+        self.assertIn("host memory", refused('{"model": 0, "lm_head": "cpu"}'))
+        self.assertIn("disk", refused('{"model": 0, "lm_head": "disk"}'))
+        self.assertIn("mps", refused("mps"))
+        self.assertIn("there is no device cuda:9", refused("cuda:9"))
+        self.assertIn("did you mean 'model.layers'?", refused('{"": 0, "model.layer": 1}'))
+        completed = refused('{"model": 0}')
+        self.assertIn("does not place lm_head", completed)
+        self.assertIn('{"model": 0, "lm_head": 0}', completed)
+        self.assertIn("--max-memory leaves out", refused("cuda:1", "--max-memory", '{"0": "70GiB"}'))
+
+    def test_it_stands_for_the_partition(self):
+        self.assertEqual(call("plan", *self.BASE, "--device-map", "0", "--partition", "even").returncode, 2)
+
+
+class Defaults(unittest.TestCase):
+    def replicas(self, *arguments):
+        p = read_json("plan", *arguments)
+        return [[[s["device"] for s in r["stages"]] for r in m["replicas"]] for m in p["models"]], p["notes"]
+
+    def test_small_models_are_copied_large_ones_split(self):
+        small, notes = self.replicas("--model", "preset:qwen2.5-7b", "--topology", "uniform:4x80GiB")
+        self.assertEqual(small, [[[f"cuda:{i}"] for i in range(4)]])
+        self.assertIn("allocation data_parallel(4)", notes[0])
+        self.assertIn("also considered data_parallel(2)", notes[0])
+        large, notes = self.replicas("--model", "preset:qwen2.5-72b", "--topology", "uniform:4x80GiB")
+        self.assertEqual(large, [[["cuda:0", "cuda:1"], ["cuda:2", "cuda:3"]]])
+        self.assertIn("data_parallel(4) (does not fit)", notes[0])
+
+    def test_explain_names_the_losers(self):
+        done = call("plan", "--model", "preset:qwen2.5-7b", "--topology", "uniform:4x80GiB", "--explain")
+        self.assertIn("also considered data_parallel(2)", done.stdout)
 
 
 class Contract(unittest.TestCase):
