@@ -1,5 +1,6 @@
 #include "charsmap.hpp"
 
+#include "growth.hpp"
 #include "unicode.hpp"
 
 #include <array>
@@ -90,6 +91,7 @@ std::string charsmap::apply(std::string_view text) const {
   for (auto const end : unicode::cluster_ends(text)) {
     auto const cluster = text.substr(at, end - at);
     at = end;
+    limit_growth(text.size(), out.size());
     if (auto const whole = cluster.size() <= longest_cluster ? found(cluster) : std::nullopt) {
       out += *whole;
       continue;

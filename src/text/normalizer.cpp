@@ -1,5 +1,6 @@
 #include "normalizer.hpp"
 
+#include "growth.hpp"
 #include "unicode.hpp"
 
 #include <unicode/bytestream.h>
@@ -99,7 +100,10 @@ result<normalizer> normalizer::read(json const& part) {
 
 std::string normalizer::apply(std::string_view text) const {
   std::string now(text);
-  for (auto const& step : steps_) now = std::visit(applied_change{now}, step);
+  for (auto const& step : steps_) {
+    now = std::visit(applied_change{now}, step);
+    limit_growth(text.size(), now.size());
+  }
   return now;
 }
 

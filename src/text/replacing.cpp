@@ -1,5 +1,7 @@
 #include "replacing.hpp"
 
+#include "growth.hpp"
+
 namespace gpuplace::text {
 
 result<text_pattern> read_pattern(json const& part, std::string const& role) {
@@ -27,6 +29,7 @@ std::string replaced(text_pattern const& pattern, std::string_view content, std:
   std::size_t done = 0;
   for (auto const& m : find_all(pattern, text)) {
     out.append(text.substr(done, m.begin - done)).append(content);
+    limit_growth(text.size(), out.size());
     done = m.end;
   }
   return out.append(text.substr(done));

@@ -170,6 +170,15 @@ TEST(tokenizer, refuses_broken_files) {
   EXPECT_EQ(tokenizer::read("/no/such/folder").error().code, errc::not_found);
 }
 
+TEST(tokenizer, replacements_that_fill_the_memory_are_stopped) {
+  auto file = file_of("gemma");
+  nlohmann::json const twice = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
+  file["normalizer"] = {{"type", "Sequence"}, {"normalizers", nlohmann::json(60, twice)}};
+  auto const t = tokenizer::parse(file.dump()).value();
+  EXPECT_NO_THROW(t.encode("none", false));
+  EXPECT_THROW(t.encode("a", false), failure);
+}
+
 TEST(tokenizer, refuses_broken_unigram_files) {
   auto const broken = [](char const* pointer, nlohmann::json value) {
     auto file = file_of("unigram");

@@ -37,6 +37,7 @@ public:
   /// The ids of `text`. Special tokens that are spelled out in it become their ids; `add_special_tokens` is about those that a
   /// post-processor puts around it (Llama 3's `<|begin_of_text|>`). Leave it out where a chat template has written them.
   /// Bytes that are not UTF-8 are first replaced by U+FFFD, as Python's errors='replace' does.
+  /// Errors:     throws `failure` where the file's own rules go too far: replacements that fill the memory, a regular expression
   /// Complexity: O(n log n) in the longest word, O(n) in the words
   std::vector<token_id> encode(std::string_view text, bool add_special_tokens = true) const;
 
