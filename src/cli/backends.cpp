@@ -20,10 +20,11 @@ result<registry<any_backend>> backends(registries const& known, boost::asio::io_
 #if GPUPLACE_HAVE_TORCH
   GPUPLACE_CHECK(all.add("torch", "torch", "runs models in this process with libtorch", make_torch));
 #endif
-  GPUPLACE_CHECK(all.add("simulated", "simulated", "predicts times on a virtual clock; tokens are made up", [&loop](spec const& asked) -> result<any_backend> {
+  auto const make_simulated = [&loop](spec const& asked) -> result<any_backend> {
     GPUPLACE_CHECK(asked.allow(0));
     return any_backend(simulated_backend{virtual_clock(loop)});
-  }));
+  };
+  GPUPLACE_CHECK(all.add("simulated", "simulated", "predicts times on a virtual clock; tokens are made up", make_simulated));
   return all;
 }
 
