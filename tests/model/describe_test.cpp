@@ -82,13 +82,11 @@ TEST(describe, what_leaves_a_unit_is_a_hidden_state_or_logits) {
   }
 }
 
-TEST(describe, layers_slide_from_the_first_that_may) {
-  auto config = preset_config("qwen2.5-7b").value();
-  config.sliding_window = 4096;
-  config.first_sliding_layer = 20;
-  auto const model = describe(config, dtype::bf16, "m", "s");
-  EXPECT_EQ(unit_called(model, "model.layers.19").kv_window, 0);
-  EXPECT_EQ(unit_called(model, "model.layers.20").kv_window, 4096);
+TEST(describe, only_sliding_layers_have_a_window) {
+  auto const model = described("gemma-3-1b");
+  EXPECT_EQ(unit_called(model, "model.layers.4").kv_window, 512);
+  EXPECT_EQ(unit_called(model, "model.layers.5").kv_window, 0);
+  EXPECT_EQ(unit_called(model, "model.layers.6").kv_window, 512);
 }
 
 TEST(describe, a_vision_tower_encodes_before_the_embedding) {

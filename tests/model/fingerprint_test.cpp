@@ -4,6 +4,7 @@
 #include <gpuplace/model/presets.hpp>
 #include <set>
 #include <string>
+#include <variant>
 
 using namespace gpuplace;
 
@@ -31,12 +32,25 @@ TEST(fingerprint, changes_with_what_decides_shapes_and_arithmetic) {
   };
   EXPECT_TRUE(changed([](model_config& c) { c.layers = 31; }));
   EXPECT_TRUE(changed([](model_config& c) { c.tied_embeddings = true; }));
-  EXPECT_TRUE(changed([](model_config& c) { c.rope_theta = 1; }));
-  EXPECT_TRUE(changed([](model_config& c) { c.rope_scaling.reset(); }));
-  EXPECT_TRUE(changed([](model_config& c) { c.rope_scaling->factor = 32; }));
+  EXPECT_TRUE(changed([](model_config& c) { c.rope.theta = 1; }));
+  EXPECT_TRUE(changed([](model_config& c) { c.rope.scaling = {}; }));
+  EXPECT_TRUE(changed([](model_config& c) { std::get<llama3_rope>(c.rope.scaling).factor = 32; }));
+  EXPECT_TRUE(changed([](model_config& c) { c.rope.scaling = linear_rope{8}; }));
+  EXPECT_TRUE(changed([](model_config& c) { c.rope.scaling = yarn_rope{}; }));
+  EXPECT_TRUE(changed([](model_config& c) { c.local_rope = c.rope; }));
+  EXPECT_TRUE(changed([](model_config& c) { c.logit_softcap = 30; }));
+  EXPECT_TRUE(changed([](model_config& c) { c.offset_norms = true; }));
+  EXPECT_TRUE(changed([](model_config& c) { c.gate = activation::gelu_tanh; }));
   EXPECT_FALSE(changed([](model_config& c) { c.max_positions = 1; }));
   EXPECT_FALSE(changed([](model_config& c) { c.type = dtype::fp32; }));
   EXPECT_FALSE(changed([](model_config& c) { c.end_tokens = {5}; }));
+}
+
+TEST(fingerprint, sees_which_layers_slide) {
+  auto sliding = preset_config("gemma-3-1b").value();
+  auto const before = config_fingerprint(sliding);
+  sliding.sliding_layers[5] = true;
+  EXPECT_NE(config_fingerprint(sliding), before);
 }
 
 TEST(fingerprint, weights_count_where_both_know_them) {

@@ -37,6 +37,17 @@ TEST(model_path, hugging_face_names_resolve_through_the_cache) {
   EXPECT_EQ(found.path, cache.path() / "models--Org--Name-1.5B/snapshots/abc123");
 }
 
+TEST(model_path, links_into_the_blobs_are_followed) {
+  temporary_folder const home;
+  home.write("hub/models--Org--Name/refs/main", "abc");
+  home.write("hub/models--Org--Name/blobs/0123", "{}");
+  auto const snapshot = home.path() / "hub/models--Org--Name/snapshots/abc";
+  std::filesystem::create_directories(snapshot);
+  std::filesystem::create_symlink("../../blobs/0123", snapshot / "config.json");
+  scoped_environment const hub("HF_HUB_CACHE", ""), set("HF_HOME", home.path().string());
+  EXPECT_EQ(find_model("Org/Name").value().path, snapshot);
+}
+
 TEST(model_path, an_absent_model_gets_the_command_that_downloads_it) {
   temporary_folder const cache;
   scoped_environment const set("HF_HUB_CACHE", cache.path().string());
@@ -45,6 +56,11 @@ TEST(model_path, an_absent_model_gets_the_command_that_downloads_it) {
   EXPECT_NE(e.remedy.find("hf download Qwen/Qwen2.5-7B-Instruct"), std::string::npos);
   cache.write("models--Qwen--Qwen2.5-7B-Instruct/refs/main", "gone");
   EXPECT_EQ(find_model("Qwen/Qwen2.5-7B-Instruct").error().code, errc::not_found) << "a revision without its snapshot";
+  cache.write("models--Qwen--Qwen2.5-7B-Instruct/refs/main", "half");
+  std::filesystem::create_directories(cache.path() / "models--Qwen--Qwen2.5-7B-Instruct/snapshots/half");
+  EXPECT_EQ(find_model("Qwen/Qwen2.5-7B-Instruct").error().code, errc::not_found) << "a snapshot without a config.json";
+  std::filesystem::create_symlink("../../blobs/gone", cache.path() / "models--Qwen--Qwen2.5-7B-Instruct/snapshots/half/config.json");
+  EXPECT_EQ(find_model("Qwen/Qwen2.5-7B-Instruct").error().code, errc::not_found) << "a link to a file that was not fetched";
   cache.write("models--Qwen--Qwen2.5-7B-Instruct/refs/main", " \n");
   EXPECT_EQ(find_model("Qwen/Qwen2.5-7B-Instruct").error().code, errc::not_found) << "an empty revision";
 }

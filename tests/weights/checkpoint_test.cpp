@@ -121,7 +121,7 @@ TEST(checkpoint, a_tensor_in_two_shards_is_refused) {
 }
 
 TEST(checkpoint, every_tensor_is_held_against_the_config) {
-  for (char const* name : {"LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"})
+  for (char const* name : {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM"})
     for (bool const tied : {false, true}) {
       temporary_folder const folder;
       auto const config = config_of(name, tied);
@@ -162,6 +162,46 @@ TEST(checkpoint, extra_tensors_are_reported) {
   auto const report = check_checkpoint(written(folder, tensors), config).value();
   EXPECT_EQ(report.ignored, (std::vector<std::string>{"lm_head.weight", "model.layers.0.self_attn.rotary_emb.inv_freq"}));
   EXPECT_EQ(report.unexpected, (std::vector<std::string>{"model.layers.0.self_attn.q_proj.bias"}));
+}
+
+TEST(checkpoint, unexpected_tensors_are_refused_by_name) {
+  EXPECT_TRUE(refuse_unexpected({{"lm_head.weight"}, {}}, "f"));
+  auto const one = refuse_unexpected({{}, {"model.a"}}, "f").error();
+  EXPECT_EQ(one.code, errc::mismatch);
+  EXPECT_EQ(one.what, "tensor 'model.a' is not part of the model that config.json describes");
+  EXPECT_EQ(refuse_unexpected({{}, {"model.a", "model.b", "model.c"}}, "f").error().what,
+            "tensor 'model.a' and 2 more are not part of the model that config.json describes");
+}
+
+TEST(checkpoint, the_language_model_of_several_towers_is_found_by_its_own_names) {
+  auto json = tiny_config("Gemma3ForCausalLM", true);
+  auto const text = model_config_from_json(json, "c").value();
+  json["architectures"] = {"Gemma3ForConditionalGeneration"};
+  auto const part = model_config_from_json(json, "c").value();
+  auto tensors = tiny_tensors(text);
+  temporary_folder const plain, towers;
+  auto const alone = written(plain, tensors);
+  for (auto& tensor : tensors) tensor.name.insert(0, "language_model.");
+  tensors.push_back(make_tensor("vision_tower.vision_model.head.weight", element_type::bf16, {2, 3}));
+  tensors.push_back(make_tensor("multi_modal_projector.mm_input_projection_weight", element_type::bf16, {4}));
+  write_shards(towers, tensors, 3);
+  auto const among = open_checkpoint(towers.path()).value();
+  EXPECT_EQ(check_checkpoint(alone, text).value(), checkpoint_report{});
+  auto const report = check_checkpoint(among, part).value();
+  EXPECT_EQ(report.ignored.size(), 2u);
+  EXPECT_TRUE(report.unexpected.empty());
+  EXPECT_EQ(check_checkpoint(among, text).value().unexpected.size(), 2u) << "a text model has no tower";
+  EXPECT_EQ(among.tensors_of("model.layers.1").size(), alone.tensors_of("model.layers.1").size());
+  EXPECT_EQ(among.tensors_of("model.layers.1").front().name, "model.layers.1.input_layernorm.weight");
+}
+
+TEST(checkpoint, a_link_that_leads_nowhere_is_an_interrupted_download) {
+  temporary_folder const folder;
+  std::filesystem::create_symlink("../../blobs/0123", folder.path() / "model.safetensors");
+  EXPECT_TRUE(has_checkpoint(folder.path()));
+  auto const e = open_checkpoint(folder.path()).error();
+  EXPECT_EQ(e.code, errc::not_found);
+  EXPECT_NE(e.remedy.find("incomplete"), std::string::npos) << e;
 }
 
 TEST(checkpoint, the_fingerprint_sees_names_formats_and_shapes) {

@@ -40,7 +40,8 @@ private:
   std::unique_ptr<impl> impl_;
 };
 
-/// Runs Llama, Qwen2 and Qwen3 checkpoints (safetensors) in fp32 or bf16 on CPU slots, whole or split into stages.
+/// Runs Llama, Mistral, Qwen2, Qwen3, Gemma 2 and Gemma 3 checkpoints (safetensors) in fp32 or bf16 on CPU slots, whole or split
+/// into stages. Weights in the format that is computed with are used where their file is mapped: it must not change meanwhile.
 /// Threads:    const calls are safe on shared objects
 class torch_backend {
 public:

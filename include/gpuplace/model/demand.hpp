@@ -34,11 +34,17 @@ struct demand {
   friend bool operator==(demand const&, demand const&) = default;
 };
 
+/// Tokens of one sequence that a layer with this window holds at once: what the window shows to the first token of a step,
+/// and the step's own tokens, which are stored before the first of them looks back.
+/// @param window  0: the layer sees the whole context
+constexpr std::int64_t remembered_tokens(std::int64_t window, std::int64_t context, std::int64_t step_tokens) {
+  return window > 0 ? std::min(context, window - 1 + step_tokens) : context;
+}
+
 /// KV cache that `u` needs under `d`, in whole pages for every sequence.
 constexpr bytes kv_bytes(unit const& u, demand const& d) {
   if (d.weights_only) return {};
-  auto const remembered = u.kv_window > 0 ? std::min(d.context, u.kv_window) : d.context;
-  auto const pages = (remembered + d.kv_page - 1) / d.kv_page;
+  auto const pages = (remembered_tokens(u.kv_window, d.context, d.max_step_tokens()) + d.kv_page - 1) / d.kv_page;
   return u.kv_bytes_per_token * (pages * d.kv_page) * d.sequences;
 }
 

@@ -59,7 +59,7 @@ inline std::filesystem::path hugging_face_cache() {
   return cache / "huggingface" / "hub";
 }
 
-/// The folder of the downloaded main revision of `Org/Name`.
+/// The folder of the downloaded main revision of `Org/Name`; one without a readable config.json counts as not downloaded.
 /// Errors:     errc::not_found, with the command that downloads it
 inline result<std::filesystem::path> find_in_hugging_face_cache(std::string_view repository, std::filesystem::path const& cache) {
   auto const slash = repository.find('/');
@@ -69,7 +69,7 @@ inline result<std::filesystem::path> find_in_hugging_face_cache(std::string_view
     auto const last = revision->find_last_not_of(" \r\n\t");
     auto folder = cache / entry / "snapshots" / revision->substr(0, last + 1);
     std::error_code ignored;
-    if (last != std::string::npos && std::filesystem::is_directory(folder, ignored)) return folder;
+    if (last != std::string::npos && std::filesystem::exists(folder / "config.json", ignored)) return folder;
   }
   return error{errc::not_found, "is neither a folder nor in the Hugging Face cache " + cache.string(), std::string(repository),
                "download it:  hf download " + std::string(repository)};

@@ -72,8 +72,10 @@ inline unit_tensors decoder_layer_tensors(model_config const& c, std::int64_t la
       .linear("self_attn.v_proj", c.kv_heads * c.head_dim, c.hidden, c.qkv_bias)
       .linear("self_attn.o_proj", c.hidden, c.heads * c.head_dim, c.output_bias);
   if (c.qk_norm) list.vector("self_attn.q_norm.weight", c.head_dim).vector("self_attn.k_norm.weight", c.head_dim);
-  list.vector("post_attention_layernorm.weight", c.hidden)
-      .linear("mlp.gate_proj", c.intermediate, c.hidden, c.mlp_bias)
+  list.vector("post_attention_layernorm.weight", c.hidden);
+  if (c.output_norms)
+    list.vector("pre_feedforward_layernorm.weight", c.hidden).vector("post_feedforward_layernorm.weight", c.hidden);
+  list.linear("mlp.gate_proj", c.intermediate, c.hidden, c.mlp_bias)
       .linear("mlp.up_proj", c.intermediate, c.hidden, c.mlp_bias)
       .linear("mlp.down_proj", c.hidden, c.intermediate, c.mlp_bias);
   return std::move(list).as(unit_kind::decoder_layer);

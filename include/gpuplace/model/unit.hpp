@@ -36,7 +36,7 @@ struct unit {
   bytes weight_bytes;              ///< parameters and buffers; a tied head counts as if it had a weight of its own
   bool tied = false;               ///< a head that shares the embedding's weight: a plan may count it once, see tied_head
   bytes kv_bytes_per_token;        ///< KV cache of one token; zero for all but decoder layers
-  std::int64_t kv_window = 0;      ///< tokens a sliding window remembers; 0: the whole context
+  std::int64_t kv_window = 0;      ///< tokens a sliding window shows; 0: the whole context
   bytes output_bytes_per_token;    ///< what the next unit receives: one hidden state, or the logits after the head
   bytes workspace_bytes_per_token; ///< temporaries while one token passes (for the head: one sampled row), output included
 

@@ -19,6 +19,16 @@
 
 namespace gpuplace {
 
+namespace detail {
+
+/// A checkpoint with several towers writes its language model's modules behind a prefix, which units do not have.
+inline std::string_view name_in_model(std::string_view name) {
+  constexpr std::string_view prefix = "language_model.";
+  return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+}
+
+}  // namespace detail
+
 /// The tensors of a folder's safetensors files by name. Views live as long as the checkpoint, also after it is moved.
 /// Threads:    const calls are safe on shared objects
 class checkpoint {
@@ -30,7 +40,7 @@ class checkpoint {
     all.files_ = std::move(files);
     for (auto const& file : all.files_)
       for (auto const& tensor : file.tensors())
-        if (!all.by_name_.emplace(tensor.name, &tensor).second)
+        if (!all.by_name_.emplace(detail::name_in_model(tensor.name), &tensor).second)
           return error{
               errc::malformed, "tensor '" + std::string(tensor.name) + "' is in another shard too", file.path().string(), {}};
     return all;
@@ -42,7 +52,7 @@ class checkpoint {
   /// All tensors, sorted by name.
   std::vector<tensor_view> tensors() const {
     std::vector<tensor_view> all;
-    for (auto const& entry : by_name_) all.push_back(*entry.second);
+    for (auto const& entry : by_name_) add(entry, all);
     return all;
   }
 
@@ -57,12 +67,19 @@ class checkpoint {
     auto const prefix = std::string(module) + '.';
     std::vector<tensor_view> found;
     for (auto at = by_name_.lower_bound(prefix); at != by_name_.end() && at->first.starts_with(prefix); ++at)
-      found.push_back(*at->second);
+      add(*at, found);
     return found;
   }
 
  private:
+  using named_view = std::pair<std::string_view const, tensor_view const*>;
+
   checkpoint() = default;
+
+  static void add(named_view const& entry, std::vector<tensor_view>& views) {
+    views.push_back(*entry.second);
+    views.back().name = entry.first;
+  }
 
   std::vector<safetensors_file> files_;
   std::map<std::string_view, tensor_view const*, std::less<>> by_name_;
@@ -105,7 +122,7 @@ inline result<checkpoint> open_shards(std::filesystem::path const& folder) {
   }
   GPUPLACE_TRY(auto joined, checkpoint::join(std::move(files)));
   for (auto const& [tensor, shard] : shard_of)
-    if (!joined.find(tensor))
+    if (!joined.find(name_in_model(tensor)))
       return error{
           errc::malformed, "tensor '" + tensor + "' is not there, though the index says so", (folder / shard).string(), {}};
   return joined;
@@ -113,16 +130,21 @@ inline result<checkpoint> open_shards(std::filesystem::path const& folder) {
 
 /// Extra tensors that real checkpoints hold and nobody needs.
 inline bool is_harmless(std::string_view name, model_config const& config) {
-  return name.ends_with("rotary_emb.inv_freq") || (config.tied_embeddings && name == "lm_head.weight");
+  bool const other_tower = name.starts_with("vision_tower.") || name.starts_with("multi_modal_projector.");
+  return name.ends_with("rotary_emb.inv_freq") || (config.tied_embeddings && name == "lm_head.weight") ||
+         (config.text_part && other_tower);
 }
 
 }  // namespace detail
 
-/// Whether `folder` has weights that open_checkpoint would read.
+/// Whether `folder` has weights that open_checkpoint would read, or a link to some: the Hugging Face cache keeps links, and one
+/// that leads nowhere is an interrupted download, not a model without weights.
 inline bool has_checkpoint(std::filesystem::path const& folder) {
-  std::error_code ignored;
-  return std::filesystem::exists(folder / detail::single_file, ignored) ||
-         std::filesystem::exists(folder / detail::index_file, ignored);
+  auto const there = [&](std::string_view name) {
+    std::error_code ignored;
+    return std::filesystem::symlink_status(folder / name, ignored).type() != std::filesystem::file_type::not_found;
+  };
+  return there(detail::single_file) || there(detail::index_file);
 }
 
 /// Opens model.safetensors, or else the shards that model.safetensors.index.json names.
@@ -136,6 +158,9 @@ inline result<checkpoint> open_checkpoint(std::filesystem::path const& folder) {
     return checkpoint::join(std::move(files));
   }
   if (std::filesystem::exists(folder / detail::index_file, ignored)) return detail::open_shards(folder);
+  if (has_checkpoint(folder))
+    return error{errc::not_found, "has a link to weights that are not there", folder.string(),
+                 "the download is incomplete; run it again"};
   return error{errc::not_found, "holds neither model.safetensors nor model.safetensors.index.json", folder.string(),
                "gpuplace reads safetensors alone; save the model with save_pretrained(..., safe_serialization=True)"};
 }
@@ -175,6 +200,17 @@ inline result<checkpoint_report> check_checkpoint(checkpoint const& weights, mod
     list.emplace_back(tensor.name);
   }
   return report;
+}
+
+/// Refuses a checkpoint that holds what its configuration does not account for: the model would compute something else.
+/// Errors:     errc::mismatch, naming a tensor
+inline result<void> refuse_unexpected(checkpoint_report const& report, std::string const& where) {
+  if (report.unexpected.empty()) return {};
+  auto const more = report.unexpected.size() - 1;
+  return error{errc::mismatch,
+               "tensor '" + report.unexpected.front() + "' " + (more > 0 ? "and " + std::to_string(more) + " more are" : "is") +
+                   " not part of the model that config.json describes",
+               where, "config.json and weights must be of one model"};
 }
 
 /// Sixteen hexadecimal digits over the names, formats and shapes of all tensors; how they are sharded does not matter.

@@ -60,46 +60,52 @@ public:
     attention_work_ /= static_cast<std::int64_t>(std::max<std::size_t>(1, blocks_.size()));
   }
 
-  void embed(at::Tensor const& table, at::Tensor const& tokens, at::Tensor const& out) override {
+  void embed(at::Tensor const& table, at::Tensor const& tokens, double scale, at::Tensor const& out) override {
     auto const row_bytes = static_cast<std::size_t>(table.size(1) * static_cast<std::int64_t>(table.element_size()));
     auto const* const from = data<char>(table);
     auto* const to = data<char>(out);
     auto const* const ids = data<std::int32_t>(tokens);
     for (std::int64_t i = 0; i < tokens.numel(); ++i)
       std::memcpy(to + static_cast<std::size_t>(i) * row_bytes, from + static_cast<std::size_t>(ids[i]) * row_bytes, row_bytes);
+    if (scale == 1) return;
+    by_element_type(out, [&]<class T>(T) {
+      torch_cpu::kernels_for<T>(level_).scale(data<T>(out), static_cast<float>(scale), out.numel());
+    });
   }
 
-  void norm(at::Tensor const& x, at::Tensor const& added, at::Tensor const& weight, double epsilon, at::Tensor const& out) override {
+  void norm(at::Tensor const& x, at::Tensor const& added, norm_weights const& weights, at::Tensor const& out) override {
     by_element_type(x, [&]<class T>(T) {
       auto const width = x.size(1);
+      auto const norm = norm_of<T>(weights);
       in_parallel(x.size(0), width, [&](std::int64_t begin, std::int64_t end) {
         auto const at = begin * width;
-        torch_cpu::kernels_for<T>(level_).rms_norm(data<T>(x) + at, added.defined() ? data<T>(added) + at : nullptr, data<T>(weight),
-                                                   static_cast<float>(epsilon), data<T>(out) + at, end - begin, width);
+        torch_cpu::kernels_for<T>(level_).rms_norm(data<T>(x) + at, added.defined() ? data<T>(added) + at : nullptr, norm,
+                                                   data<T>(out) + at, end - begin, width);
       });
     });
   }
 
-  void linear(at::Tensor const& x, linear_weights const& w, at::Tensor const& out) override {
+  void linear(at::Tensor const& x, linear_weights const& parts, at::Tensor const& out) override {
     if (has_library_ && x.size(0) >= library_rows && x.scalar_type() == at::kBFloat16 && out.scalar_type() == at::kBFloat16) {
-      auto target = out;
-      at::mm_out(target, x, w.weight.t());
-      if (w.bias.defined()) target.add_(w.bias);
+      library_linear(x, parts, out);
       return;
     }
     by_element_type(x, [&]<class T>(T) {
-      bool const same = out.scalar_type() == x.scalar_type();
-      torch_cpu::linear_task<T> const task{data<T>(x),  data<T>(w.weight), data<T>(w.bias), same ? data<T>(out) : nullptr,
-                                           same ? nullptr : data<float>(out), x.size(0), x.size(1), w.weight.size(0)};
-      in_parallel(task.outputs, task.columns * task.rows, [&](std::int64_t begin, std::int64_t end) {
-        torch_cpu::kernels_for<T>(level_).linear(task, begin, end);
+      in_parallel(out.size(1), x.numel(), [&](std::int64_t begin, std::int64_t end) {
+        std::int64_t first = 0;
+        for (auto const& part : parts) {
+          auto const outputs = part.weight.size(0);
+          auto const from = std::max(begin, first) - first, to = std::min(end, first + outputs) - first;
+          if (from < to) torch_cpu::kernels_for<T>(level_).linear(linear_task<T>(x, part, out, first), from, to);
+          first += outputs;
+        }
       });
     });
   }
 
   void rotate_and_store(at::Tensor const& qkv, rotation const& r, step_tensors const& step, layer_cache const& cache) override {
     by_element_type(qkv, [&]<class T>(T) {
-      torch_cpu::rope_task<T> const task{data<T>(qkv), data<T>(r.query_norm), data<T>(r.key_norm), static_cast<float>(r.epsilon),
+      torch_cpu::rope_task<T> const task{data<T>(qkv), norm_of<T>(r.query_norm), norm_of<T>(r.key_norm),
                                          data<std::int32_t>(step.positions), data<std::int64_t>(step.cache_rows),
                                          data<float>(r.cosines), data<float>(r.sines), data<T>(cache.keys), data<T>(cache.values),
                                          shape_};
@@ -109,14 +115,14 @@ public:
     });
   }
 
-  void attend(at::Tensor const& qkv, step_tensors const& step, layer_cache const& cache, std::int64_t window,
+  void attend(at::Tensor const& qkv, step_tensors const& step, layer_cache const& cache, attention_rule const& rule,
               at::Tensor const& out) override {
     by_element_type(qkv, [&]<class T>(T) {
       torch_cpu::attention_task<T> const task{
           data<T>(qkv), data<T>(cache.keys), data<T>(cache.values), data<T>(out),
           {data<std::int32_t>(step.token_begin), data<std::int32_t>(step.first_position), data<std::int32_t>(step.pages),
            step.pages.size(1), step.page_tokens},
-          shape_, window};
+          shape_, rule.window, static_cast<float>(rule.scale), static_cast<float>(rule.softcap)};
       std::atomic<std::size_t> next{0};
       auto const teams = std::min<std::int64_t>(at::get_num_threads(), static_cast<std::int64_t>(blocks_.size()));
       auto const grain = attention_work_ * static_cast<std::int64_t>(blocks_.size()) < least_work ? teams : 1;
@@ -129,13 +135,20 @@ public:
     });
   }
 
-  void silu_multiply(at::Tensor const& gate_up, at::Tensor const& out) override {
+  void gate_multiply(at::Tensor const& gate_up, activation gate, at::Tensor const& out) override {
     by_element_type(gate_up, [&]<class T>(T) {
+      auto const& kernels = torch_cpu::kernels_for<T>(level_);
+      auto const multiply = gate == activation::silu ? kernels.silu_multiply : kernels.gelu_multiply;
       auto const width = out.size(1);
       in_parallel(out.size(0), width * 8, [&](std::int64_t begin, std::int64_t end) {
-        torch_cpu::kernels_for<T>(level_).silu_multiply(data<T>(gate_up) + begin * 2 * width, data<T>(out) + begin * width, end - begin,
-                                                        width);
+        multiply(data<T>(gate_up) + begin * 2 * width, data<T>(out) + begin * width, end - begin, width);
       });
+    });
+  }
+
+  void softcap(at::Tensor const& x, double cap) override {
+    in_parallel(x.numel(), 16, [&](std::int64_t begin, std::int64_t end) {
+      level_.softcap(data<float>(x) + begin, static_cast<float>(cap), end - begin);
     });
   }
 
@@ -158,6 +171,29 @@ public:
   }
 
 private:
+  template <class T>
+  static torch_cpu::norm_weight<T> norm_of(norm_weights const& n) {
+    return {data<T>(n.weight), static_cast<float>(n.epsilon), n.offset};
+  }
+
+  /// @param first  the part's first column in `out`
+  template <class T>
+  static torch_cpu::linear_task<T> linear_task(at::Tensor const& x, linear_part const& part, at::Tensor const& out, std::int64_t first) {
+    bool const same = out.scalar_type() == x.scalar_type();
+    return {data<T>(x), data<T>(part.weight), data<T>(part.bias), same ? data<T>(out) + first : nullptr,
+            same ? nullptr : data<float>(out) + first, x.size(0), x.size(1), part.weight.size(0), out.size(1)};
+  }
+
+  static void library_linear(at::Tensor const& x, linear_weights const& parts, at::Tensor const& out) {
+    std::int64_t first = 0;
+    for (auto const& part : parts) {
+      auto target = out.narrow(1, first, part.weight.size(0));
+      at::mm_out(target, x, part.weight.t());
+      if (part.bias.defined()) target.add_(part.bias);
+      first += part.weight.size(0);
+    }
+  }
+
   torch_cpu::vector_kernels const& level_;
   bool has_library_;
   torch_cpu::head_shape shape_{};

@@ -4,6 +4,7 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/isfinite.h>
 
 #include <cstring>
 #include <string_view>
@@ -27,19 +28,39 @@ void drop_pages(std::span<std::byte const> data) {
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
-/// Copies a file's tensor into `target`, converting its numbers; files align tensors to nothing in particular.
-void copy_into(at::Tensor const& target, tensor_view const& view) {
-  auto const type = scalar_type_of(view.type);
-  auto const aligned = reinterpret_cast<std::uintptr_t>(view.data.data()) % static_cast<std::uintptr_t>(element_size(view.type)) == 0;
+/// Brings a mapped tensor's pages in, in the file's order; an older kernel that cannot do it at once fetches them when touched.
+void fetch_pages(std::span<std::byte const> data) {
+  auto const page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  auto const begin = reinterpret_cast<std::uintptr_t>(data.data()) / page * page;
+  auto const end = reinterpret_cast<std::uintptr_t>(data.data()) + data.size();
+#ifdef MADV_POPULATE_READ
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ);
+#else
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
+#endif
+}
+
+/// Files align tensors to nothing in particular; vectors are read from any address, but numbers not across their own size.
+bool is_aligned(tensor_view const& view) {
+  return reinterpret_cast<std::uintptr_t>(view.data.data()) % static_cast<std::uintptr_t>(element_size(view.type)) == 0;
+}
+
+at::Tensor as_mapped(tensor_view const& view) {
+  return at::from_blob(const_cast<std::byte*>(view.data.data()), view.shape, at::TensorOptions().dtype(scalar_type_of(view.type)));
+}
+
+at::Tensor converted(tensor_view const& view, at::TensorOptions const& options) {
+  auto target = at::empty(view.shape, options);
   at::Tensor source;
-  if (aligned) {
-    source = at::from_blob(const_cast<std::byte*>(view.data.data()), view.shape, at::TensorOptions().dtype(type));
+  if (is_aligned(view)) {
+    source = as_mapped(view);
   } else {
-    source = at::empty(view.shape, at::TensorOptions().dtype(type));
+    source = at::empty(view.shape, at::TensorOptions().dtype(scalar_type_of(view.type)));
     std::memcpy(source.data_ptr(), view.data.data(), view.data.size());
   }
   target.copy_(source);
   drop_pages(view.data);
+  return target;
 }
 
 class stage_loader {
@@ -58,9 +79,9 @@ public:
     auto const found = kinds_.find(unit);
     if (found == kinds_.end()) return error{errc::not_found, "the model has no unit '" + unit + "'", {}, "plan again with this checkpoint"};
     switch (found->second.kind) {
-      case unit_kind::embedding: stage_.embedding = joined({unit + ".weight"}); return {};
+      case unit_kind::embedding: stage_.embedding = tensor(unit + ".weight"); return {};
       case unit_kind::decoder_layer: load_layer(unit, found->second.layer); return {};
-      case unit_kind::final_norm: stage_.final_norm = joined({unit + ".weight"}); return {};
+      case unit_kind::final_norm: stage_.final_norm = tensor(unit + ".weight"); return {};
       case unit_kind::head: load_head(); return {};
       case unit_kind::vision: break;
     }
@@ -75,57 +96,56 @@ private:
     std::int64_t layer;
   };
 
-  /// The named tensors, one after another along their first dimension.
-  at::Tensor joined(std::vector<std::string> const& names) const {
-    std::vector<std::int64_t> shape;
-    for (auto const& name : names) {
-      auto const& part = weights_.find(name)->shape;
-      if (shape.empty()) {
-        shape = part;
-      } else {
-        shape[0] += part[0];
-      }
-    }
-    auto whole = at::empty(shape, options_);
-    std::int64_t row = 0;
-    for (auto const& name : names) {
-      auto const& view = *weights_.find(name);
-      copy_into(whole.narrow(0, row, view.shape[0]), view);
-      row += view.shape[0];
-    }
-    return whole;
+  at::Tensor tensor(std::string const& name) {
+    auto const& view = *weights_.find(name);
+    bool const in_place = options_.device().is_cpu() && options_.dtype() == scalar_type_of(view.type) && is_aligned(view);
+    if (in_place) fetch_pages(view.data);
+    auto loaded = in_place ? as_mapped(view) : converted(view, options_);
+    stage_.all.emplace_back(name, loaded);
+    return loaded;
   }
 
-  linear_weights linear(std::vector<std::string> modules, bool bias) const {
-    std::vector<std::string> biases;
-    for (auto& module : modules) {
-      biases.push_back(module + ".bias");
-      module += ".weight";
-    }
-    return {joined(modules), bias ? joined(biases) : at::Tensor{}};
+  linear_weights linear(std::vector<std::string> const& modules, bool bias) {
+    linear_weights parts;
+    for (auto const& module : modules)
+      parts.push_back({tensor(module + ".weight"), bias ? tensor(module + ".bias") : at::Tensor{}});
+    return parts;
   }
 
   void load_layer(std::string const& unit, std::int64_t layer) {
     auto const attention = unit + ".self_attn.", mlp = unit + ".mlp.";
     layer_weights w;
-    w.input_norm = joined({unit + ".input_layernorm.weight"});
+    w.input_norm = tensor(unit + ".input_layernorm.weight");
     w.qkv = linear({attention + "q_proj", attention + "k_proj", attention + "v_proj"}, config_.qkv_bias);
     if (config_.qk_norm) {
-      w.query_norm = joined({attention + "q_norm.weight"});
-      w.key_norm = joined({attention + "k_norm.weight"});
+      w.query_norm = tensor(attention + "q_norm.weight");
+      w.key_norm = tensor(attention + "k_norm.weight");
     }
     w.output = linear({attention + "o_proj"}, config_.output_bias);
-    w.attention_norm = joined({unit + ".post_attention_layernorm.weight"});
+    load_mlp_norms(unit, w);
     w.gate_up = linear({mlp + "gate_proj", mlp + "up_proj"}, config_.mlp_bias);
     w.down = linear({mlp + "down_proj"}, config_.mlp_bias);
     w.window = config_.window_of(layer);
+    w.local_rotation = config_.local_rope && config_.slides(layer);
     stage_.layers.push_back(std::move(w));
+  }
+
+  /// Where outputs are normalised too, "post_attention" means just that; elsewhere it is the norm before the MLP.
+  void load_mlp_norms(std::string const& unit, layer_weights& w) {
+    auto after_attention = tensor(unit + ".post_attention_layernorm.weight");
+    if (!config_.output_norms) {
+      w.mlp_input_norm = std::move(after_attention);
+      return;
+    }
+    w.attention_norm = std::move(after_attention);
+    w.mlp_input_norm = tensor(unit + ".pre_feedforward_layernorm.weight");
+    w.mlp_norm = tensor(unit + ".post_feedforward_layernorm.weight");
   }
 
   void load_head() {
     auto const& table = stage_.embedding.defined() ? stage_.embedding : embedding_;
     bool const shared = config_.tied_embeddings && table.defined() && table.device() == options_.device();
-    stage_.head.weight = shared ? table : joined({std::string(head_weight_name(config_))});
+    stage_.head = {{shared ? table : tensor(std::string(head_weight_name(config_))), {}}};
   }
 
   checkpoint const& weights_;
@@ -143,6 +163,12 @@ result<stage_weights> load_stage(checkpoint const& weights, model_config const& 
   stage_loader loader(weights, config, device, type, embedding);
   for (auto const& unit : units) GPUPLACE_CHECK(loader.load(unit));
   return std::move(loader).take();
+}
+
+std::optional<std::string> find_broken(stage_weights const& weights) {
+  for (auto const& [name, tensor] : weights.all)
+    if (!at::isfinite(tensor).all().item<bool>()) return name;
+  return std::nullopt;
 }
 
 }  // namespace gpuplace::torch_detail

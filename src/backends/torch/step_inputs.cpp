@@ -3,13 +3,15 @@
 #include <gpuplace/runtime/kv_pages.hpp>
 
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <string>
 
 namespace gpuplace::torch_detail {
 
-step_inputs::step_inputs(executor_limits const& limits, std::int64_t vocabulary) : limits_(limits), vocabulary_(vocabulary) {
+step_inputs::step_inputs(executor_limits const& limits, std::int64_t vocabulary, std::int64_t ring_pages)
+    : limits_(limits), vocabulary_(vocabulary), ring_pages_(ring_pages) {
   auto const room = [](std::vector<std::int64_t> shape, at::ScalarType type) { return at::zeros(shape, at::TensorOptions().dtype(type)); };
   host_ = {.tokens = room({limits.step_tokens}, at::kInt),
            .positions = room({limits.step_tokens}, at::kInt),
@@ -17,7 +19,12 @@ step_inputs::step_inputs(executor_limits const& limits, std::int64_t vocabulary)
            .token_begin = room({limits.slots + 1}, at::kInt),
            .first_position = room({limits.slots}, at::kInt),
            .pages = room({limits.slots, pages_for(limits.context, limits.page_tokens)}, at::kInt),
-           .page_tokens = limits.page_tokens};
+           .page_tokens = limits.page_tokens,
+           .ring_rows = {},
+           .ring_pages = {}};
+  if (ring_pages == 0) return;
+  host_.ring_rows = at::zeros_like(host_.cache_rows);
+  host_.ring_pages = at::zeros_like(host_.pages);
 }
 
 result<void> step_inputs::check(batch const& work) const {
@@ -64,8 +71,18 @@ void step_inputs::add(batch_row const& row, std::int64_t index) {
   auto const used = pages_for(row.start + count, limits_.page_tokens);
   std::copy_n(row.pages.begin(), used, host_.pages.data_ptr<std::int32_t>() + index * host_.pages.size(1));
   host_.first_position.data_ptr<std::int32_t>()[index] = static_cast<std::int32_t>(row.start);
+  if (ring_pages_ > 0) add_to_ring(row, index);
   tokens_ += count;
   host_.token_begin.data_ptr<std::int32_t>()[index + 1] = static_cast<std::int32_t>(tokens_);
+}
+
+void step_inputs::add_to_ring(batch_row const& row, std::int64_t index) {
+  auto* const cache_rows = host_.ring_rows.data_ptr<std::int64_t>() + tokens_;
+  auto* const pages = host_.ring_pages.data_ptr<std::int32_t>() + index * host_.ring_pages.size(1);
+  auto const length = ring_pages_ * limits_.page_tokens, count = static_cast<std::int64_t>(row.tokens.size());
+  for (std::int64_t i = 0; i < count; ++i) cache_rows[i] = row.slot * length + (row.start + i) % length;
+  for (std::int64_t p = 0; p < pages_for(row.start + count, limits_.page_tokens); ++p)
+    pages[p] = static_cast<std::int32_t>(row.slot * ring_pages_ + p % ring_pages_);
 }
 
 result<void> step_inputs::fill(batch const& work) {
@@ -79,14 +96,16 @@ result<void> step_inputs::fill(batch const& work) {
 }
 
 step_tensors step_inputs::on(at::Device device) const {
-  auto const part = [&](at::Tensor const& t, std::int64_t count) { return t.narrow(0, 0, count).to(device); };
+  auto const part = [&](at::Tensor const& t, std::int64_t count) { return t.defined() ? t.narrow(0, 0, count).to(device) : t; };
   return {.tokens = part(host_.tokens, tokens_),
           .positions = part(host_.positions, tokens_),
           .cache_rows = part(host_.cache_rows, tokens_),
           .token_begin = part(host_.token_begin, rows_ + 1),
           .first_position = part(host_.first_position, rows_),
           .pages = part(host_.pages, rows_),
-          .page_tokens = host_.page_tokens};
+          .page_tokens = host_.page_tokens,
+          .ring_rows = part(host_.ring_rows, tokens_),
+          .ring_pages = part(host_.ring_pages, rows_)};
 }
 
 }  // namespace gpuplace::torch_detail

@@ -16,7 +16,8 @@ namespace gpuplace::torch_detail {
 /// Flattens batches for the stages. The host tensors are filled in place; each stage sees them on its own device.
 class step_inputs {
 public:
-  step_inputs(executor_limits const& limits, std::int64_t vocabulary);
+  /// @param ring_pages  pages that each slot has in layers that keep a window alone; 0: there are no such layers
+  step_inputs(executor_limits const& limits, std::int64_t vocabulary, std::int64_t ring_pages);
 
   /// Takes the next step's rows over.
   /// Errors:     errc::invalid_argument for a batch that breaks the limits or the vocabulary, naming its row
@@ -35,9 +36,11 @@ public:
 private:
   result<void> check(batch const& work) const;
   void add(batch_row const& row, std::int64_t index);
+  void add_to_ring(batch_row const& row, std::int64_t index);
 
   executor_limits limits_;
   std::int64_t vocabulary_;
+  std::int64_t ring_pages_;
   std::int64_t tokens_ = 0, rows_ = 0;
   step_tensors host_;  ///< at full size
   std::vector<std::int64_t> sampled_;

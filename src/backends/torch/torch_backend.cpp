@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <set>
 #include <string>
 #include <system_error>
@@ -38,13 +39,14 @@ result<model_description> open_planned_model(model_plan const& planned) {
   return model;
 }
 
-result<checkpoint> open_planned_weights(model_description const& model) {
+result<std::shared_ptr<checkpoint const>> open_planned_weights(model_description const& model) {
   std::filesystem::path folder = model.source;
   std::error_code ignored;
   if (!std::filesystem::is_directory(folder, ignored)) folder = folder.parent_path();
   GPUPLACE_TRY(auto weights, open_checkpoint(folder));
-  GPUPLACE_CHECK(check_checkpoint(weights, model.config));
-  return weights;
+  GPUPLACE_TRY(auto const report, check_checkpoint(weights, model.config));
+  GPUPLACE_CHECK(refuse_unexpected(report, folder.string()));
+  return std::make_shared<checkpoint const>(std::move(weights));
 }
 
 result<void> check_start(replica_start const& what) {

@@ -71,8 +71,19 @@ result<at::ScalarType> scalar_type_of(dtype type) {
 
 bool is_layer(std::string const& unit) { return unit.starts_with("model.layers."); }
 
+struct cache_limits {
+  executor_limits executor;
+  std::int64_t ring_pages = 0;
+};
+
+/// Pages that each slot has in layers that keep a window alone; 0 where no layer slides, or the window shows all anyway.
+std::int64_t find_ring_pages(executor_limits const& limits, model_config const& config) {
+  auto const kept = remembered_tokens(config.sliding_window, limits.context, limits.step_tokens);
+  return kept < limits.context ? pages_for(kept, limits.page_tokens) : 0;
+}
+
 /// What fits the grant of every stage, but no more pages than all sequences can fill.
-result<executor_limits> find_limits(model_plan const& planned, replica const& placed, model_config const& config,
+result<cache_limits> find_limits(model_plan const& planned, replica const& placed, model_config const& config,
                                     executor_options const& options) {
   demand const load{.context = planned.context, .sequences = planned.batch, .step_tokens = options.step_tokens};
   if (planned.batch < 1 || planned.context < 1)
@@ -82,14 +93,21 @@ result<executor_limits> find_limits(model_plan const& planned, replica const& pl
                          .context = planned.context};
   limits.kv_pages = limits.slots * pages_for(limits.context, limits.page_tokens);
   auto const page = stored_bytes(2 * config.kv_heads * config.head_dim * limits.page_tokens, planned.type);
+  auto const ring_pages = find_ring_pages(limits, config);
+  std::int64_t layer = 0;
   for (auto const& s : placed.stages) {
-    auto const layers = std::count_if(s.units.begin(), s.units.end(), is_layer);
-    if (layers > 0) limits.kv_pages = std::min(limits.kv_pages, s.kv_pool_bytes / (page * layers));
+    std::int64_t whole = 0, rings = 0;
+    for (auto const& unit : s.units)
+      if (is_layer(unit)) ++(ring_pages > 0 && config.slides(layer++) ? rings : whole);
+    auto const left = s.kv_pool_bytes - page * (rings * limits.slots * ring_pages);
+    if (left < bytes{}) limits.kv_pages = 0;
+    if (whole > 0) limits.kv_pages = std::min(limits.kv_pages, left / (page * whole));
   }
   if (limits.kv_pages < 1)
-    return error{errc::does_not_fit, "the plan grants no memory for the KV cache", "torch backend", "plan without --weights-only"};
+    return error{errc::does_not_fit, "the plan grants too little memory for the KV cache", "torch backend",
+                 "plan without --weights-only, or with a smaller --batch"};
   limits.context = std::min(limits.context, limits.kv_pages * limits.page_tokens);
-  return limits;
+  return cache_limits{limits, ring_pages};
 }
 
 result<torch_cpu::vector_kernels const*> find_level(std::string const& name) {
@@ -102,8 +120,9 @@ result<torch_cpu::vector_kernels const*> find_level(std::string const& name) {
 
 class torch_executor::state {
 public:
-  state(executor_limits const& limits, std::int64_t vocabulary, int threads)
-      : limits_(limits), inputs_(limits, vocabulary), threads_(threads), thread_(1) {
+  state(cache_limits const& limits, std::int64_t vocabulary, int threads)
+      : limits_(limits.executor), ring_pages_(limits.ring_pages), inputs_(limits.executor, vocabulary, limits.ring_pages),
+        threads_(threads), thread_(1) {
     boost::asio::post(thread_, [this] { at::set_num_threads(threads_); });
   }
   ~state() {
@@ -111,15 +130,16 @@ public:
     thread_.join();
   }
 
-  result<void> load(replica const& placed, model_config const& config, checkpoint const& weights, torch_cpu::vector_kernels const& level,
-                    at::ScalarType type) {
+  result<void> load(replica const& placed, model_config const& config, std::shared_ptr<checkpoint const> weights,
+                    torch_cpu::vector_kernels const& level, at::ScalarType type) {
     c10::InferenceMode const no_gradients;
+    weights_ = std::move(weights);
     at::Tensor embedding;
     at::Device const device(at::kCPU);
     for (auto const& s : placed.stages) {
-      GPUPLACE_TRY(auto loaded, load_stage(weights, config, s.units, device, type, embedding));
+      GPUPLACE_TRY(auto loaded, load_stage(*weights_, config, s.units, device, type, embedding));
       if (loaded.embedding.defined()) embedding = loaded.embedding;
-      stages_.emplace_back(device, make_cpu_kernels(level), std::move(loaded), config, limits_, type);
+      stages_.emplace_back(device, make_cpu_kernels(level), std::move(loaded), config, limits_, ring_pages_, type);
     }
     return {};
   }
@@ -128,11 +148,11 @@ public:
     boost::asio::post(thread_, [this, &work, handler = std::move(handler)] { handler(step(work)); });
   }
 
-  result<void> fork(std::span<page_id const> from, std::span<page_id const> to) {
+  result<void> fork(slot_id from_slot, slot_id to_slot, std::span<page_id const> from, std::span<page_id const> to) {
     if (to.size() < from.size()) return error{errc::invalid_argument, "fewer pages to copy to than from", "fork", {}};
     try {
       c10::InferenceMode const no_gradients;
-      for (auto& s : stages_) s.copy_pages(from, to);
+      for (auto& s : stages_) s.copy_sequence(from_slot, to_slot, from, to);
       return {};
     } catch (...) {
       return caught("fork");
@@ -192,12 +212,18 @@ private:
     return {};
   }
 
-  static error not_numbers(std::size_t row) {
-    return {errc::malformed, "the logits of row " + std::to_string(row) + " are not numbers", "torch step",
-            "the weights hold NaN or infinities, or overflow in this format: try --dtype fp32 or fetch the checkpoint again"};
+  /// Looks for the reason only now: a look at every weight while loading would cost every good checkpoint time.
+  error not_numbers(std::size_t row) const {
+    auto const what = "the logits of row " + std::to_string(row) + " are not numbers";
+    for (auto const& s : stages_)
+      if (auto const name = find_broken(s.weights()))
+        return {errc::malformed, what + ": tensor '" + *name + "' holds NaN or infinities", "torch step", "fetch the checkpoint again"};
+    return {errc::malformed, what + ", though all weights are", "torch step", "numbers overflow in this format: try --dtype fp32"};
   }
 
   executor_limits limits_;
+  std::int64_t ring_pages_;
+  std::shared_ptr<checkpoint const> weights_;  ///< tensors of the stages lie in its files
   step_inputs inputs_;
   std::vector<stage_runner> stages_;
   logits_observer observer_;
@@ -206,14 +232,14 @@ private:
 };
 
 result<torch_executor> torch_executor::load(model_plan const& planned, replica const& placed, model_description const& model,
-                                            checkpoint const& weights, executor_options const& options) {
+                                            std::shared_ptr<checkpoint const> weights, executor_options const& options) {
   GPUPLACE_CHECK(check_chain(placed, model));
   GPUPLACE_TRY(auto const type, scalar_type_of(planned.type));
   GPUPLACE_TRY(auto const* const level, find_level(options.cpu_level));
   GPUPLACE_TRY(auto const limits, find_limits(planned, placed, model.config, options));
   try {
     auto made = std::make_unique<state>(limits, model.config.vocabulary, std::max(1, options.threads));
-    GPUPLACE_CHECK(made->load(placed, model.config, weights, *level, type));
+    GPUPLACE_CHECK(made->load(placed, model.config, std::move(weights), *level, type));
     return torch_executor(std::move(made));
   } catch (...) {
     auto failure = caught("loading " + model.name);
@@ -229,8 +255,8 @@ torch_executor::~torch_executor() = default;
 executor_limits torch_executor::limits() const { return state_->limits(); }
 boost::asio::thread_pool::executor_type torch_executor::get_executor() const { return state_->get_executor(); }
 void torch_executor::async_step(batch const& work, step_handler handler) { state_->async_step(work, std::move(handler)); }
-result<void> torch_executor::fork(slot_id, slot_id, std::span<page_id const> from_pages, std::span<page_id const> to_pages) {
-  return state_->fork(from_pages, to_pages);
+result<void> torch_executor::fork(slot_id from, slot_id to, std::span<page_id const> from_pages, std::span<page_id const> to_pages) {
+  return state_->fork(from, to, from_pages, to_pages);
 }
 /// Which tokens of its pages a sequence has comes with every batch: nothing is kept between steps.
 void torch_executor::truncate(slot_id, std::int64_t) {}

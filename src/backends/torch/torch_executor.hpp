@@ -36,11 +36,11 @@ struct executor_options {
 class torch_executor {
 public:
   /// Loads the replica's stages. Blocks until the weights are on their devices.
-  /// @param weights  held against model.config by check_checkpoint
+  /// @param weights  held against model.config by check_checkpoint; tensors in the replica's number format stay in its files
   /// Errors:     errc::invalid_argument (stages that are not the model's chain), errc::unsupported (device kinds, formats),
   ///             errc::does_not_fit (no room for the KV pool or the weights)
   static result<torch_executor> load(model_plan const& planned, replica const& placed, model_description const& model,
-                                     checkpoint const& weights, executor_options const& options);
+                                     std::shared_ptr<checkpoint const> weights, executor_options const& options);
 
   torch_executor(torch_executor&&) noexcept;
   torch_executor& operator=(torch_executor&&) noexcept;

@@ -3,6 +3,7 @@
 /// Attention over a paged cache, key block by key block with a running softmax. Blocks start at multiples of
 /// attention_block_keys, so a token's result does not depend on the chunk it came in. For vector_kernels.cpp alone.
 
+#include "vector_elementwise.hpp"
 #include "vector_math.hpp"
 
 namespace gpuplace::torch_cpu {
@@ -148,11 +149,10 @@ void attend(attention_task<T> const& t, attention_block block, float* scratch) {
   attention_buffers const b = divide(scratch, queries, head_dim);
   std::int64_t const first_token = t.rows.token_begin[block.row] + block.first_token;
   std::int64_t const first_position = t.rows.first_position[block.row] + block.first_token;
-  float const scale = 1.0f / __builtin_sqrtf(static_cast<float>(head_dim));
   for (std::int64_t q = 0; q < queries; ++q) {
     T const* const from = t.qkv + (first_token + q / group) * (heads + 2 * kv_heads) * head_dim +
                           (block.kv_head * group + q % group) * head_dim;
-    for (std::int64_t d = 0; d < head_dim; ++d) b.queries[q * head_dim + d] = widen(from[d]) * scale;
+    for (std::int64_t d = 0; d < head_dim; ++d) b.queries[q * head_dim + d] = widen(from[d]) * t.scale;
     for (std::int64_t d = 0; d < head_dim; ++d) b.sums[q * head_dim + d] = 0;
     b.largest[q] = -1e30f;
     b.total[q] = 0;
@@ -165,6 +165,8 @@ void attend(attention_task<T> const& t, attention_block block, float* scratch) {
     std::int64_t q = 0;
     for (; q + query_tile <= queries; q += query_tile) score<query_tile>(b, q, count, head_dim);
     for (; q < queries; ++q) score<1>(b, q, count, head_dim);
+    if (t.softcap > 0)
+      for (q = 0; q < queries; ++q) softcap(b.scores + q * attention_block_keys, t.softcap, count);
     for (q = 0; q < queries; ++q) {
       std::int64_t const position = first_position + q / group;
       std::int64_t const upto = position + 1 < key ? 0 : position + 1 - key;

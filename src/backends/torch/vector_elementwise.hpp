@@ -20,11 +20,17 @@ inline float sum_of_squares(T const* x, std::int64_t count) {
   return total;
 }
 
-/// The order of roundings is transformers': the normalised number is rounded to T before the weight is applied.
+/// The order of roundings is transformers', see norm_weight.
 template <class T>
-inline void normalise(T const* x, T const* weight, float epsilon, T* out, std::int64_t count) {
-  float const scale = 1.0f / __builtin_sqrtf(sum_of_squares(x, count) / static_cast<float>(count) + epsilon);
+inline void normalise(T const* x, norm_weight<T> const& norm, T* out, std::int64_t count) {
+  float const scale = 1.0f / __builtin_sqrtf(sum_of_squares(x, count) / static_cast<float>(count) + norm.epsilon);
+  T const* const weight = norm.weight;
   std::int64_t i = 0;
+  if (norm.offset) {
+    for (; i + lanes <= count; i += lanes) store(load(x + i) * scale * (1.0f + load(weight + i)), out + i);
+    for (; i < count; ++i) narrow(widen(x[i]) * scale * (1.0f + widen(weight[i])), out[i]);
+    return;
+  }
   for (; i + lanes <= count; i += lanes) {
     T stored[lanes];
     store(load(x + i) * scale, stored);
@@ -41,11 +47,11 @@ inline void add_to(T* x, T const* added, std::int64_t count) {
 }
 
 template <class T>
-void rms_norm(T* x, T const* added, T const* weight, float epsilon, T* out, std::int64_t rows, std::int64_t columns) {
+void rms_norm(T* x, T const* added, norm_weight<T> const& norm, T* out, std::int64_t rows, std::int64_t columns) {
   for (std::int64_t row = 0; row < rows; ++row) {
     auto const at = row * columns;
     if (added) add_to(x + at, added + at, columns);
-    normalise(x + at, weight, epsilon, out + at, columns);
+    normalise(x + at, norm, out + at, columns);
   }
 }
 
@@ -75,7 +81,7 @@ void rope(rope_task<T> const& t, std::int64_t token_begin, std::int64_t token_en
     float const* const sines = t.sines + t.positions[token] * half;
     for (std::int64_t head = 0; head < heads + kv_heads; ++head) {
       T* const x = row + head * head_dim;
-      if (t.query_norm) normalise(x, head < heads ? t.query_norm : t.key_norm, t.epsilon, x, head_dim);
+      if (t.query_norm.weight) normalise(x, head < heads ? t.query_norm : t.key_norm, x, head_dim);
       rotate(x, cosines, sines, half);
     }
     auto const bytes = static_cast<std::size_t>(kv_width) * sizeof(T);
@@ -84,21 +90,51 @@ void rope(rope_task<T> const& t, std::int64_t token_begin, std::int64_t token_en
   }
 }
 
-template <class T>
-void silu_multiply(T const* gate_up, T* out, std::int64_t rows, std::int64_t columns) {
+struct silu {
+  static vec of(vec g) { return g / (1.0f + exponential(-g)); }
+};
+/// x / 2 (1 + tanh(u)) = x / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x^3).
+struct gelu_tanh {
+  static vec of(vec g) { return g / (1.0f + exponential(g * (1.0f + 0.044715f * g * g) * -1.5957691216057308f)); }
+};
+
+template <class Gate, class T>
+inline void gate_multiply(T const* gate_up, T* out, std::int64_t rows, std::int64_t columns) {
   for (std::int64_t row = 0; row < rows; ++row) {
     T const* const gate = gate_up + row * 2 * columns;
     T const* const up = gate + columns;
     T* const to = out + row * columns;
     std::int64_t i = 0;
-    for (; i + lanes <= columns; i += lanes) {
-      vec const g = load(gate + i);
-      store(g / (1.0f + exponential(-g)) * load(up + i), to + i);
-    }
+    for (; i + lanes <= columns; i += lanes) store(Gate::of(load(gate + i)) * load(up + i), to + i);
     for (; i < columns; ++i) {
-      float const g = widen(gate[i]);
-      narrow(g / (1.0f + exponential(-g)) * widen(up[i]), to[i]);
+      vec const g = Gate::of(splat(widen(gate[i])));
+      narrow(g[0] * widen(up[i]), to[i]);
     }
+  }
+}
+
+template <class T>
+void silu_multiply(T const* gate_up, T* out, std::int64_t rows, std::int64_t columns) {
+  gate_multiply<silu>(gate_up, out, rows, columns);
+}
+template <class T>
+void gelu_multiply(T const* gate_up, T* out, std::int64_t rows, std::int64_t columns) {
+  gate_multiply<gelu_tanh>(gate_up, out, rows, columns);
+}
+
+template <class T>
+void scale_all(T* x, float factor, std::int64_t count) {
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) store(load(x + i) * factor, x + i);
+  for (; i < count; ++i) narrow(widen(x[i]) * factor, x[i]);
+}
+
+inline void softcap(float* x, float cap, std::int64_t count) {
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) store(cap * hyperbolic_tangent(load(x + i) / cap), x + i);
+  for (; i < count; ++i) {
+    vec const v = hyperbolic_tangent(splat(x[i] / cap));
+    x[i] = cap * v[0];
   }
 }
 

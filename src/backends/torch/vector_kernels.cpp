@@ -13,12 +13,12 @@ namespace {
 
 template <class T>
 constexpr typed_kernels<T> all_kernels() {
-  return {&linear<T>, &rms_norm<T>, &rope<T>, &attend<T>, &silu_multiply<T>};
+  return {&linear<T>, &rms_norm<T>, &rope<T>, &attend<T>, &silu_multiply<T>, &gelu_multiply<T>, &scale_all<T>};
 }
 
 }  // namespace
 
 extern vector_kernels const GPUPLACE_CPU_LEVEL;
-constinit vector_kernels const GPUPLACE_CPU_LEVEL{GPUPLACE_TEXT(GPUPLACE_CPU_LEVEL), all_kernels<float>(), all_kernels<bf16>()};
+constinit vector_kernels const GPUPLACE_CPU_LEVEL{GPUPLACE_TEXT(GPUPLACE_CPU_LEVEL), all_kernels<float>(), all_kernels<bf16>(), &softcap};
 
 }  // namespace gpuplace::torch_cpu

@@ -24,6 +24,7 @@ struct linear_task {
   T* out;               ///< [rows, outputs] in T, or null
   float* out_single;    ///< [rows, outputs] in fp32, where `out` is null
   std::int64_t rows, columns, outputs;
+  std::int64_t stride;  ///< from one row of `out` to the next
 };
 
 /// Where a step's rows lie: row r has the tokens [token_begin[r], token_begin[r + 1]) at positions from first_position[r] on.
@@ -39,14 +40,22 @@ struct head_shape {
   std::int64_t heads, kv_heads, head_dim;
 };
 
+/// The weight of an RMSNorm: x / rms(x), rounded to T, times `weight`; or, where the file stores the difference from 1, not
+/// rounded in between and times 1 + weight. Both as transformers does it.
+template <class T>
+struct norm_weight {
+  T const* weight;  ///< null: no norm
+  float epsilon;
+  bool offset;
+};
+
 /// Turns queries and keys by their positions, after normalising each head where `query_norm` is given, in place in `qkv`, and
 /// stores keys and values in the cache.
 template <class T>
 struct rope_task {
   T* qkv;                         ///< [tokens, (heads + 2 kv_heads) * head_dim]
-  T const* query_norm;            ///< [head_dim] or null
-  T const* key_norm;
-  float epsilon;
+  norm_weight<T> query_norm;      ///< [head_dim] or null
+  norm_weight<T> key_norm;
   std::int32_t const* positions;  ///< [tokens]
   std::int64_t const* cache_rows; ///< [tokens]: page * page_tokens + offset
   float const* cosines;           ///< [context, head_dim / 2]
@@ -56,7 +65,7 @@ struct rope_task {
   head_shape shape;
 };
 
-/// softmax(q k^T / sqrt(head_dim)) v of every token over the positions up to its own.
+/// softmax(q k^T * scale) v of every token over the positions up to its own.
 template <class T>
 struct attention_task {
   T const* qkv;  ///< as rope_task leaves it
@@ -66,6 +75,8 @@ struct attention_task {
   row_table rows;
   head_shape shape;
   std::int64_t window;  ///< positions that a token sees at most, its own counted; 0: all
+  float scale;
+  float softcap;        ///< scores s become softcap * tanh(s / softcap); 0: they stay
 };
 
 /// Some consecutive tokens of one row under one key head.
@@ -78,20 +89,26 @@ struct attention_block {
 
 template <class T>
 struct typed_kernels {
-  /// Outputs [begin, end) of every row. `scratch` has room for linear_scratch() floats.
+  /// Outputs [begin, end) of every row.
   void (*linear)(linear_task<T> const&, std::int64_t begin, std::int64_t end);
-  /// x += added where `added` is given, rounded to T; then out = x / rms(x) rounded to T, times weight.
-  void (*rms_norm)(T* x, T const* added, T const* weight, float epsilon, T* out, std::int64_t rows, std::int64_t columns);
+  /// x += added where `added` is given, rounded to T; then out = the norm of x. `out` may be `x`.
+  void (*rms_norm)(T* x, T const* added, norm_weight<T> const&, T* out, std::int64_t rows, std::int64_t columns);
   void (*rope)(rope_task<T> const&, std::int64_t token_begin, std::int64_t token_end);
   void (*attend)(attention_task<T> const&, attention_block, float* scratch);
   /// out[t, i] = silu(gate_up[t, i]) * gate_up[t, columns + i].
   void (*silu_multiply)(T const* gate_up, T* out, std::int64_t rows, std::int64_t columns);
+  /// The same with the tanh form of GELU.
+  void (*gelu_multiply)(T const* gate_up, T* out, std::int64_t rows, std::int64_t columns);
+  /// x *= factor.
+  void (*scale)(T* x, float factor, std::int64_t count);
 };
 
 struct vector_kernels {
   std::string_view level;
   typed_kernels<float> single;
   typed_kernels<bf16> half;
+  /// x = cap * tanh(x / cap).
+  void (*softcap)(float* x, float cap, std::int64_t count);
 };
 
 template <class T>

@@ -36,7 +36,7 @@ struct dot_step<bf16> {
 template <class T>
 inline void put(linear_task<T> const& t, std::int64_t row, std::int64_t output, float value) {
   if (t.bias) value += widen(t.bias[output]);
-  auto const at = row * t.outputs + output;
+  auto const at = row * t.stride + output;
   if (t.out) {
     narrow(value, t.out[at]);
   } else {

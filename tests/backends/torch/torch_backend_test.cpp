@@ -6,9 +6,12 @@
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
+
+#include <unistd.h>
 
 namespace gpuplace {
 namespace {
@@ -86,6 +89,32 @@ TEST_F(torch_backend_errors, refuses_devices_it_cannot_run_on) {
 TEST_F(torch_backend_errors, refuses_adapters_and_replicas_that_are_not_there) {
   EXPECT_EQ(start([](plan& p) { p.models[0].replicas[0].adapters.push_back("poems"); }).code, errc::unsupported);
   EXPECT_EQ(start([](plan& p) { p.models[0].replicas.clear(); }).code, errc::invalid_argument);
+}
+
+/// A checkpoint may hold more than config.json accounts for: then it is another model than config.json describes.
+TEST(torch_backend_files, refuses_tensors_that_the_configuration_does_not_know) {
+  std::filesystem::path const source = folder;
+  auto const copy = std::filesystem::path(::testing::TempDir()) / ("gpuplace_extra_" + std::to_string(::getpid()));
+  std::filesystem::create_directories(copy);
+  std::filesystem::copy_file(source / "config.json", copy / "config.json", std::filesystem::copy_options::overwrite_existing);
+  {
+    auto const weights = *open_checkpoint(source);
+    auto tensors = weights.tensors();
+    auto extra = *weights.find("model.norm.weight");
+    extra.name = "model.layers.0.self_attn.q_norm.weight";
+    tensors.push_back(extra);
+    ASSERT_TRUE(write_safetensors(copy / "model.safetensors", tensors));
+  }
+  workload work;
+  work.models.push_back({"model", *open_model(copy.string(), dtype::fp32), {.type = dtype::fp32, .context = 64, .sequences = 1}});
+  auto const devices = cpu_slots(1);
+  auto const made = place(devices, work, one_group{}, whole{}, place_options{torch_backend{}.memory()});
+  ASSERT_TRUE(made) << made.error();
+  auto const started = torch_backend{}.start({std::make_shared<plan const>(*made), 0, 0, work.models[0].model, devices});
+  std::filesystem::remove_all(copy);
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, errc::mismatch);
+  EXPECT_NE(started.error().what.find("'model.layers.0.self_attn.q_norm.weight' is not part"), std::string::npos) << started.error();
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <memory>
 
 #include <unistd.h>
 
@@ -34,10 +35,42 @@ TEST(torch_executor, keeps_the_contract_with_several_threads_and_odd_pages) {
   EXPECT_TRUE(kept) << kept.error();
 }
 
+/// Prompts short and answers long: positions pass round the rings, in forks and after truncation too.
+TEST(torch_executor, keeps_the_contract_where_layers_keep_a_window_alone) {
+  for (char const* name : {"tiny_gemma3", "tiny_mistral"}) {
+    auto executor = load(data_folder() / name, {.devices = 2, .context = 56, .options = {.page_tokens = 5, .step_tokens = 4 * 5}});
+    ASSERT_TRUE(executor) << executor.error();
+    auto const kept = testing::check_executor(*executor, testing::wait_for_thread{}, {.prompt = 5, .answer = 40});
+    EXPECT_TRUE(kept) << kept.error();
+  }
+}
+
+/// Window 11 and steps of 8 tokens: 18 positions, two pages a slot, in four of five layers.
+TEST(torch_executor, gives_what_windows_leave_to_the_layers_that_see_everything) {
+  auto const folder = data_folder() / "tiny_gemma3";
+  auto const model = *open_model(folder.string(), dtype::fp32);
+  auto const weights = std::make_shared<checkpoint const>(*open_checkpoint(folder));
+  auto [planned, placed] = spread(model, {.batch = 3, .context = 256});
+  std::int64_t const page = 2 * 1 * 12 * 16 * 4, rings = 4 * 3 * 2;
+  auto const pages_with = [&](std::int64_t pages) {
+    placed.stages[0].kv_pool_bytes = bytes{pages * page};
+    auto const executor = torch_executor::load(planned, placed, model, weights, {.step_tokens = 8});
+    return executor ? executor->limits().kv_pages : 0;
+  };
+  EXPECT_EQ(pages_with(rings + 20), 20);
+  EXPECT_EQ(pages_with(rings + 48), 48);
+  EXPECT_EQ(pages_with(rings + 480), 48) << "three sequences of 256 tokens";
+  EXPECT_EQ(pages_with(rings), 0);
+  demand const load{.type = dtype::fp32, .context = 256, .sequences = 3, .step_tokens = 8};
+  bytes demanded;
+  for (auto const& u : model.units) demanded += kv_bytes(u, load);
+  EXPECT_EQ(demanded.count(), (rings + 48) * page) << "what planning asks for is what is needed";
+}
+
 TEST(torch_executor, shares_the_grant_among_the_layers_of_each_stage) {
   auto const folder = data_folder() / "tiny_qwen3";
   auto const model = *open_model(folder.string(), dtype::fp32);
-  auto const weights = *open_checkpoint(folder);
+  auto const weights = std::make_shared<checkpoint const>(*open_checkpoint(folder));
   auto [planned, placed] = spread(model, {.devices = 2, .batch = 8, .context = 64});
   std::int64_t const page = 2 * 2 * 16 * 16 * 4;  // keys and values of 2 heads of 16 numbers in fp32, 16 tokens
   placed.stages[0].kv_pool_bytes = bytes{7 * page * 2 - 1};
@@ -57,7 +90,7 @@ TEST(torch_executor, refuses_a_plan_without_memory_for_the_cache) {
   auto const model = *open_model(folder.string(), dtype::fp32);
   auto [planned, placed] = spread(model, {});
   placed.stages[0].kv_pool_bytes = bytes{0};
-  auto const executor = torch_executor::load(planned, placed, model, *open_checkpoint(folder), {});
+  auto const executor = torch_executor::load(planned, placed, model, std::make_shared<checkpoint const>(*open_checkpoint(folder)), {});
   ASSERT_FALSE(executor);
   EXPECT_EQ(executor.error().code, errc::does_not_fit);
 }
@@ -65,7 +98,7 @@ TEST(torch_executor, refuses_a_plan_without_memory_for_the_cache) {
 TEST(torch_executor, refuses_stages_that_are_not_the_models_chain) {
   auto const folder = data_folder() / "tiny_qwen3";
   auto const model = *open_model(folder.string(), dtype::fp32);
-  auto const weights = *open_checkpoint(folder);
+  auto const weights = std::make_shared<checkpoint const>(*open_checkpoint(folder));
   auto const [planned, placed] = spread(model, {.devices = 2});
   auto const refusal = [&](auto change) {
     auto changed = placed;
@@ -149,7 +182,7 @@ protected:
   std::filesystem::path folder_;
 };
 
-TEST_F(spoiled, nan_in_the_weights_names_the_row) {
+TEST_F(spoiled, nan_in_the_weights_names_the_row_and_the_tensor) {
   poison("model.layers.1.mlp.down_proj.weight", std::numeric_limits<float>::quiet_NaN());
   auto executor = load(folder_);
   ASSERT_TRUE(executor) << executor.error();
@@ -157,6 +190,32 @@ TEST_F(spoiled, nan_in_the_weights_names_the_row) {
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, errc::malformed);
   EXPECT_NE(outcome.error().what.find("row 0"), std::string::npos) << outcome.error();
+  EXPECT_NE(outcome.error().what.find("'model.layers.1.mlp.down_proj.weight'"), std::string::npos) << outcome.error();
+}
+
+TEST_F(spoiled, an_infinity_is_named_in_converted_weights_too) {
+  poison("model.layers.2.self_attn.k_proj.weight", std::numeric_limits<float>::infinity());
+  auto executor = load(folder_, {.type = dtype::bf16});
+  ASSERT_TRUE(executor) << executor.error();
+  auto const outcome = sequence_driver(*executor).step(0, 0, std::vector<token_id>{4, 5}, 1);
+  ASSERT_FALSE(outcome);
+  EXPECT_NE(outcome.error().what.find("'model.layers.2.self_attn.k_proj.weight'"), std::string::npos) << outcome.error();
+}
+
+/// The first logit becomes plus or minus infinity, by the sign of one number of the hidden state.
+TEST_F(spoiled, good_weights_that_overflow_are_not_blamed) {
+  poison("model.norm.weight", 3e38F);
+  int refused = 0;
+  for (float const value : {3e38F, -3e38F}) {
+    poison("lm_head.weight", value);
+    auto executor = load(folder_);
+    ASSERT_TRUE(executor) << executor.error();
+    auto const outcome = sequence_driver(*executor).step(0, 0, std::vector<token_id>{4, 5}, 1);
+    if (outcome) continue;
+    ++refused;
+    EXPECT_NE(outcome.error().what.find("though all weights are"), std::string::npos) << outcome.error();
+  }
+  EXPECT_EQ(refused, 1);
 }
 
 TEST_F(spoiled, truncated_weights_are_an_error) {

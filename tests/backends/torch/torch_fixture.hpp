@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <numeric>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,9 +59,9 @@ inline std::pair<model_plan, replica> spread(model_description const& model, loa
 
 inline result<torch_executor> load(std::filesystem::path const& folder, load_settings const& settings = {}) {
   GPUPLACE_TRY(auto const model, open_model(folder.string(), settings.type));
-  GPUPLACE_TRY(auto const weights, open_checkpoint(folder));
+  GPUPLACE_TRY(auto weights, open_checkpoint(folder));
   auto const [planned, placed] = spread(model, settings);
-  return torch_executor::load(planned, placed, model, weights, settings.options);
+  return torch_executor::load(planned, placed, model, std::make_shared<checkpoint const>(std::move(weights)), settings.options);
 }
 
 struct oracle_prompt {

@@ -49,9 +49,9 @@ TEST_P(vector_kernel, linear) {
     auto const wide = at::empty({rows, outputs}, at::kFloat);
     typed([&]<class T>(T) {
       auto const& k = kernels_for<T>(level());
-      k.linear({data<T>(x), data<T>(weight), data<T>(bias), data<T>(out), nullptr, rows, columns, outputs}, 0, outputs);
-      k.linear({data<T>(x), data<T>(weight), data<T>(bias), nullptr, data<float>(wide), rows, columns, outputs}, 0, outputs / 2);
-      k.linear({data<T>(x), data<T>(weight), data<T>(bias), nullptr, data<float>(wide), rows, columns, outputs}, outputs / 2, outputs);
+      k.linear({data<T>(x), data<T>(weight), data<T>(bias), data<T>(out), nullptr, rows, columns, outputs, outputs}, 0, outputs);
+      k.linear({data<T>(x), data<T>(weight), data<T>(bias), nullptr, data<float>(wide), rows, columns, outputs, outputs}, 0, outputs / 2);
+      k.linear({data<T>(x), data<T>(weight), data<T>(bias), nullptr, data<float>(wide), rows, columns, outputs, outputs}, outputs / 2, outputs);
     });
     expect_near(out, expected);
     expect_near(wide, expected);
@@ -63,10 +63,10 @@ TEST_P(vector_kernel, linear_of_a_row_does_not_depend_on_its_mates) {
   auto const together = at::empty({9, 83}, at::kFloat), alone = at::empty({9, 83}, at::kFloat);
   typed([&]<class T>(T) {
     auto const& k = kernels_for<T>(level());
-    k.linear({data<T>(x), data<T>(weight), nullptr, nullptr, data<float>(together), 9, 1537, 83}, 0, 83);
+    k.linear({data<T>(x), data<T>(weight), nullptr, nullptr, data<float>(together), 9, 1537, 83, 83}, 0, 83);
     for (std::int64_t row = 0; row < 9; ++row)
       for (std::int64_t first = 0; first < 83; first += 10)
-        k.linear({data<T>(x) + row * 1537, data<T>(weight), nullptr, nullptr, data<float>(alone) + row * 83, 1, 1537, 83}, first,
+        k.linear({data<T>(x) + row * 1537, data<T>(weight), nullptr, nullptr, data<float>(alone) + row * 83, 1, 1537, 83, 83}, first,
                  std::min<std::int64_t>(83, first + 10));
   });
   EXPECT_TRUE(together.equal(alone));
@@ -79,10 +79,21 @@ TEST_P(vector_kernel, rms_norm) {
     auto const expected = at::rms_norm(summed.to(at::kFloat), {width}, {}, 1e-5).to(type()) * weight;
     auto const out = at::empty_like(x);
     typed([&]<class T>(T) {
-      kernels_for<T>(level()).rms_norm(data<T>(x), data<T>(added), data<T>(weight), 1e-5F, data<T>(out), 3, width);
+      kernels_for<T>(level()).rms_norm(data<T>(x), data<T>(added), {data<T>(weight), 1e-5F, false}, data<T>(out), 3, width);
     });
     EXPECT_TRUE(x.equal(summed));
     expect_near(out, expected);
+  }
+}
+
+TEST_P(vector_kernel, rms_norm_of_weights_stored_as_offsets_in_place) {
+  for (std::int64_t const width : {1, 6, 36, 577}) {
+    auto const x = random({3, width}), weight = random({width});
+    auto const expected = at::rms_norm(x.to(at::kFloat), {width}, 1 + weight.to(at::kFloat), 1e-5).to(type());
+    typed([&]<class T>(T) {
+      kernels_for<T>(level()).rms_norm(data<T>(x), nullptr, {data<T>(weight), 1e-5F, true}, data<T>(x), 3, width);
+    });
+    expect_near(x, expected);
   }
 }
 
@@ -95,6 +106,34 @@ TEST_P(vector_kernel, silu_multiply) {
     typed([&]<class T>(T) { kernels_for<T>(level()).silu_multiply(data<T>(gate_up), data<T>(out), 4, width); });
     expect_near(out, expected);
   }
+}
+
+TEST_P(vector_kernel, gelu_multiply) {
+  for (std::int64_t const width : {1, 60, 133}) {
+    auto const gate_up = random({4, 2 * width}) * 5;
+    auto const wide = gate_up.to(at::kFloat);
+    auto const expected = at::gelu(wide.narrow(1, 0, width), "tanh") * wide.narrow(1, width, width);
+    auto const out = at::empty({4, width}, gate_up.options());
+    typed([&]<class T>(T) { kernels_for<T>(level()).gelu_multiply(data<T>(gate_up), data<T>(out), 4, width); });
+    expect_near(out, expected);
+  }
+}
+
+TEST_P(vector_kernel, scale_rounds_once) {
+  auto const x = random({3, 37}), before = x.clone();
+  typed([&]<class T>(T) { kernels_for<T>(level()).scale(data<T>(x), 5.5F, x.numel()); });
+  EXPECT_TRUE(x.equal((before.to(at::kFloat) * 5.5).to(type())));
+}
+
+TEST_P(vector_kernel, softcap_keeps_the_digits_of_small_numbers) {
+  for (double const size : {1e-6, 1e-2, 1.0, 30.0, 1000.0}) {
+    auto const x = at::randn({517}) * size, expected = 30 * at::tanh(x.to(at::kDouble) / 30);
+    level().softcap(data<float>(x), 30, x.numel());
+    EXPECT_LT(((x - expected).abs() / (expected.abs() + 1e-12)).max().item<double>(), 5e-7) << size;
+  }
+  auto const none = at::full({5}, NAN);
+  level().softcap(data<float>(none), 30, 5);
+  EXPECT_TRUE(at::isnan(none).all().item<bool>());
 }
 
 /// A row of `length` tokens whose last `fresh` are in the step; pages lie in disorder.
@@ -117,7 +156,7 @@ TEST_P(vector_kernel, attention_over_pages) {
     auto const block = static_cast<std::int32_t>(attention_block_queries / (c.heads / c.kv_heads));
     typed([&]<class T>(T) {
       attention_task<T> const task{data<T>(qkv), data<T>(keys), data<T>(values), data<T>(out), {begin, &first, table.data(), pages, page_tokens},
-                                   shape, c.window};
+                                   shape, c.window, 1 / std::sqrt(static_cast<float>(c.head_dim)), 0};
       for (std::int32_t head = 0; head < c.kv_heads; ++head)
         for (std::int32_t token = 0; token < c.fresh; token += block)
           kernels_for<T>(level()).attend(task, {0, head, token, std::min(block, static_cast<std::int32_t>(c.fresh) - token)}, scratch.data());
@@ -148,7 +187,8 @@ TEST_P(vector_kernel, rope_turns_normalises_and_stores) {
   std::int32_t const positions[] = {8, 2};
   std::int64_t const rows[] = {13, 4};
   typed([&]<class T>(T) {
-    rope_task<T> const task{data<T>(qkv), data<T>(weight), data<T>(weight), 1e-6F, positions, rows, data<float>(cosines), data<float>(sines),
+    norm_weight<T> const norm{data<T>(weight), 1e-6F, false};
+    rope_task<T> const task{data<T>(qkv), norm, norm, positions, rows, data<float>(cosines), data<float>(sines),
                             data<T>(keys), data<T>(values), {heads, kv_heads, head_dim}};
     kernels_for<T>(level()).rope(task, 0, 2);
   });

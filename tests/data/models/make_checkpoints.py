@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the model oracles of this folder with transformers: run by hand, the outputs are kept in git.
 
-    make_checkpoints.py tiny                 random checkpoints of every supported family, with their expectations
+    make_checkpoints.py tiny [NAME...]       random checkpoints of every supported family, with their expectations
     make_checkpoints.py smollm2 CHECKPOINT   expectations for SmolLM2-135M-Instruct as scripts/get_model makes it
 
 Needs a full torch and transformers. Last run with torch 2.11.0 and transformers 5.23.0, eager attention on the CPU.
@@ -19,7 +19,8 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Qwen2Config, Qwen3Config
+from transformers import (AutoModelForCausalLM, AutoTokenizer, Gemma2Config, Gemma3TextConfig, LlamaConfig, MistralConfig,
+                          Qwen2Config, Qwen3Config)
 
 HERE = Path(__file__).parent
 GREEDY_TOKENS = 200
@@ -46,9 +47,38 @@ TINY = {
         vocab_size=389, hidden_size=36, intermediate_size=60, num_hidden_layers=3, num_attention_heads=4,
         num_key_value_heads=2, head_dim=16, tie_word_embeddings=False, rms_norm_eps=1e-6,
         rope_parameters={"rope_type": "default", "rope_theta": 1000000.0}, **COMMON),
+    # Every layer slides; the window is shorter than two of the prompts and than every answer.
+    "tiny_mistral": MistralConfig(
+        vocab_size=293, hidden_size=44, intermediate_size=52, num_hidden_layers=3, num_attention_heads=6,
+        num_key_value_heads=2, head_dim=10, tie_word_embeddings=False, rms_norm_eps=1e-5, sliding_window=7,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0}, **COMMON),
+    # The last layers slide; YaRN with every key that changes a number.
+    "tiny_qwen2_yarn": Qwen2Config(
+        vocab_size=283, hidden_size=48, intermediate_size=52, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=1, tie_word_embeddings=False, rms_norm_eps=1e-6, use_sliding_window=True, sliding_window=19,
+        max_window_layers=1,
+        rope_parameters={"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "beta_fast": 20.0, "beta_slow": 1.5,
+                         "truncate": False, "original_max_position_embeddings": 64}, **COMMON),
+    # Biases everywhere, linear scaling.
+    "tiny_llama_bias": LlamaConfig(
+        vocab_size=269, hidden_size=36, intermediate_size=44, num_hidden_layers=3, num_attention_heads=3,
+        num_key_value_heads=3, head_dim=14, tie_word_embeddings=True, rms_norm_eps=1e-5, attention_bias=True, mlp_bias=True,
+        rope_parameters={"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.5}, **COMMON),
+    "tiny_gemma2": Gemma2Config(
+        vocab_size=277, hidden_size=42, intermediate_size=52, num_hidden_layers=4, num_attention_heads=6,
+        num_key_value_heads=3, head_dim=8, query_pre_attn_scalar=11, sliding_window=9, attn_logit_softcapping=6.0,
+        final_logit_softcapping=20.0, rms_norm_eps=1e-6,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0}, **COMMON),
+    # Two local layers to a global one, a base each, the global one stretched.
+    "tiny_gemma3": Gemma3TextConfig(
+        vocab_size=263, hidden_size=40, intermediate_size=52, num_hidden_layers=5, num_attention_heads=4,
+        num_key_value_heads=1, head_dim=12, query_pre_attn_scalar=17, sliding_window=11, rms_norm_eps=1e-6,
+        layer_types=["sliding_attention", "sliding_attention", "full_attention"] + ["sliding_attention"] * 2,
+        rope_parameters={"full_attention": {"rope_type": "linear", "rope_theta": 1000000.0, "factor": 8.0},
+                         "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}, **COMMON),
 }
-SHARDED = {"tiny_llama3_rope"}          # stored in several files with an index
-NEWEST_CONFIG_FORM = {"tiny_qwen3"}     # keeps transformers 5's rope_parameters; the others say rope_theta, rope_scaling
+SHARDED = {"tiny_llama3_rope", "tiny_gemma3"}  # stored in several files with an index
+NEWEST_CONFIG_FORM = {"tiny_qwen3", "tiny_gemma3", "tiny_qwen2_yarn"}  # keeps transformers 5's rope_parameters; the others say rope_theta, rope_scaling
 
 CHATS = (
     "What is the capital of France?",
@@ -74,8 +104,15 @@ def random_model(config, seed):
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
+            gemma = config.model_type.startswith("gemma")
             if "norm" in name:
                 parameter.uniform_(0.5, 1.5)
+                if gemma and name == "model.norm.weight":
+                    parameter.mul_(6.0)
+                if gemma:
+                    parameter.sub_(1.0)  # stored as the difference from 1
+            elif gemma and "embed_tokens" in name:
+                parameter.normal_(0.0, 0.06)  # scaled up, and the head too: larger, it would repeat its input for ever
             elif name.endswith("bias"):
                 parameter.normal_(0.0, 0.3)
             else:
@@ -173,9 +210,9 @@ def make_smollm2(checkpoint):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["tiny"]:
-        for model_name, model_config in TINY.items():
-            make_tiny(model_name, model_config)
+    if sys.argv[1:2] == ["tiny"]:
+        for model_name in sys.argv[2:] or TINY:
+            make_tiny(model_name, TINY[model_name])
     elif len(sys.argv) == 3 and sys.argv[1] == "smollm2":
         make_smollm2(sys.argv[2])
     else:

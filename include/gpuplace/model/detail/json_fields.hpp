@@ -24,6 +24,12 @@ class json_fields {
     return found == object_.end() || found->is_null() ? nullptr : &*found;
   }
 
+  /// True where the key is there and null: some files say "none" so where an absent key means a default.
+  bool is_null(char const* key) const {
+    auto const found = object_.find(key);
+    return found != object_.end() && found->is_null();
+  }
+
   error refuse(errc code, std::string_view key, std::string const& what, std::string remedy = {}) const {
     return {code, '\'' + prefix_ + std::string(key) + "' " + what, file_, std::move(remedy)};
   }
