@@ -23,7 +23,7 @@ void add_planning_options(CLI::App& command, planning_options& options) {
                      "given twice: a target and its drafter")
       ->type_name("M");
   command.add_option("--topology", options.topology,
-                     "live, a file (nvidia-smi topo -m text or gpuplace JSON), preset:NAME, uniform:8x80GiB or cpu:N")
+                     "live, a file (nvidia-smi topo -m text, NCCL's XML or gpuplace JSON), preset:NAME, uniform:8x80GiB or cpu:N")
       ->type_name("SRC")
       ->capture_default_str();
   command.add_option("--allocation", options.allocation, "Which devices each model gets: auto (the fastest of these), one_group, data_parallel(N), ratio(6:2), separate, same")
@@ -39,6 +39,9 @@ void add_planning_options(CLI::App& command, planning_options& options) {
       ->excludes(partition);
   command.add_option("--max-memory", options.max_memory, R"(Limits by device: "75GiB,75GiB" or {"0": "70GiB", "1": "60GiB"}; 0 excludes a device)")
       ->type_name("LIST");
+  command.add_option("--gpu-memory-utilization", options.memory_part, "Part of each device's memory that may be used, such as 0.9 (default: all that is free)")
+      ->check(CLI::Range(0.01, 1.0))
+      ->type_name("F");
   command.add_option("--dtype", options.type, "Number format of the weights: fp32, bf16, fp16, int8, int4 (default: the checkpoint's)")->type_name("T");
   command.add_option("--batch,--max-num-seqs", options.sequences, "Sequences in flight at once in each replica")->type_name("N");
   command.add_option("--context,--max-model-len", options.context, "Tokens a sequence may reach (default: the model's limit, at most 4096)")
@@ -58,6 +61,14 @@ result<void> check_named_devices(module_map const& map, machine const& on) {
   return {};
 }
 
+// As vLLM means it: a part of the device's whole memory, of which others may use some.
+device_group part_of(device_group const& view, double part) {
+  std::vector<bytes> limits;
+  for (std::size_t d = 0; d < view.size(); ++d)
+    limits.push_back(std::min(view.capacity(d), bytes{static_cast<std::int64_t>(part * static_cast<double>(view[d].capacity.count()))}));
+  return view.with_limits(limits);
+}
+
 }  // namespace
 
 result<machine> open_machine(planning_options const& options) {
@@ -72,6 +83,7 @@ result<machine> open_machine(planning_options const& options) {
     made.view = std::move(limited.view);
     made.notes = std::move(limited.notes);
   }
+  if (options.memory_part) made.view = part_of(made.view, *options.memory_part);
   if (options.device_map) {
     GPUPLACE_TRY(auto const map, read_device_map(*options.device_map));
     GPUPLACE_CHECK(check_named_devices(map, made));
@@ -92,7 +104,7 @@ constexpr std::int64_t default_context = 4096;
 
 }  // namespace
 
-result<workload> open_workload(planning_options const& options, std::int64_t sequences) {
+result<workload> open_workload(planning_options const& options, std::int64_t sequences, std::int64_t requests) {
   if (options.models.empty()) return error{errc::invalid_argument, "no model is named", "--model", "name a folder, a config.json or preset:NAME"};
   std::optional<dtype> type;
   if (options.type) {
@@ -105,6 +117,7 @@ result<workload> open_workload(planning_options const& options, std::int64_t seq
     demand const load{.type = model.type,
                       .context = options.context.value_or(std::min(limit, default_context)),
                       .sequences = options.sequences.value_or(sequences),
+                      .requests = requests,
                       .weights_only = options.weights_only};
     work.models.push_back({.role = role_of(m, options.models.size()), .model = std::move(model), .load = load});
   }

@@ -27,6 +27,7 @@ struct planning_options {
   std::string partition = "auto";
   std::optional<std::string> device_map;  // in place of --partition
   std::optional<std::string> max_memory;
+  std::optional<double> memory_part;      // of each device's whole memory
   std::optional<std::string> type;
   std::optional<std::int64_t> context;
   std::optional<std::int64_t> sequences;
@@ -45,8 +46,8 @@ struct machine {
 };
 result<machine> open_machine(planning_options const& options);
 
-// The models with their demand. `sequences` is taken where the command line names none.
-result<workload> open_workload(planning_options const& options, std::int64_t sequences = 1);
+// The models with their demand. `sequences` is taken where the command line names none. @param requests  expected; 0: unknown
+result<workload> open_workload(planning_options const& options, std::int64_t sequences = 1, std::int64_t requests = 0);
 
 // A --device-map says where one replica goes: it stands for --partition, and for one_group where no allocation is named.
 result<any_allocation> open_allocation(planning_options const& options);

@@ -6,6 +6,7 @@
 #include "interrupt.hpp"
 #include "options.hpp"
 
+#include <gpuplace/placement/resolve_devices.hpp>
 #include <gpuplace/placement/validate.hpp>
 #include <gpuplace/plan/json.hpp>
 #include <gpuplace/plan/tree.hpp>
@@ -47,11 +48,13 @@ result<spooled_prompts> open_prompts(run_options const& options, std::string pat
 
 result<plan> open_plan(run_options const& options, machine const& on, workload const& work, place_options const& settings) {
   if (!options.plan_file.empty()) {
-    GPUPLACE_TRY(auto stored, read_plan(options.plan_file));
+    GPUPLACE_TRY(auto const stored, read_plan(options.plan_file));
     std::vector<model_description> models;
     for (auto const& m : work.models) models.push_back(m.model);
-    GPUPLACE_CHECK(validate(stored, models, on.view, settings.memory));
-    return stored;
+    GPUPLACE_TRY(auto here, resolve_devices(stored, on.view));
+    for (auto const& note : here.notes) fmt::print(stderr, "{}\n", note);
+    GPUPLACE_CHECK(validate(here.resolved, models, on.view, settings.memory));
+    return std::move(here.resolved);
   }
   GPUPLACE_TRY(auto const allocation, open_allocation(options.planning));
   GPUPLACE_TRY(auto const partition, open_partition(options.planning));
@@ -143,7 +146,8 @@ result<ending> run_prompts(run_options const& options) {
   GPUPLACE_TRY(auto rows, journal::open(journaled_output(options), options.restart));
   GPUPLACE_TRY(auto const prompts, open_prompts(options, rows.prompts_path()));
   GPUPLACE_TRY(auto const on, open_machine(options.planning));
-  GPUPLACE_TRY(auto const work, open_workload(options.planning, static_cast<std::int64_t>(std::min(prompts.count, default_batch))));
+  GPUPLACE_TRY(auto const work, open_workload(options.planning, static_cast<std::int64_t>(std::min(prompts.count, default_batch)),
+                                               static_cast<std::int64_t>(prompts.count)));
   if (work.models.size() != 1) return error{errc::unsupported, "one model can be run at a time", "--model", "name it once"};
   boost::asio::io_context loop;
   GPUPLACE_TRY(auto const known_backends, backends(*options.planning.known, loop));
@@ -198,7 +202,7 @@ void add_run(CLI::App& app, action& chosen) {
   source->add_option("--prompt", options->prompt, "A prompt; may be given several times")->type_name("TEXT");
   source->require_option(1);
   command->add_option("--plan", options->plan_file, "Carry out this stored plan instead of planning")->type_name("FILE");
-  command->add_option("--routing", options->routing, "Which replica takes a prompt: contiguous_shards, round_robin")->type_name("SPEC")->capture_default_str();
+  command->add_option("--routing", options->routing, "Which replica takes a prompt: contiguous_shards, round_robin, least_loaded")->type_name("SPEC")->capture_default_str();
   command->add_option("--backend", options->backend, "torch, or simulated (times without devices)")->type_name("SPEC")->capture_default_str();
   command->add_option("--max-tokens", options->max_tokens, "Most new tokens of each answer")->check(CLI::PositiveNumber)->capture_default_str();
   command->add_option("--temperature", options->how.temperature, "0: always the most likely token")->check(CLI::NonNegativeNumber)->capture_default_str();
