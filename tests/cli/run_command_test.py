@@ -71,6 +71,34 @@ class Run(unittest.TestCase):
         self.assertEqual((rows[0]["completion_tokens"], rows[0]["finish_reason"]), (3, "length"))
 
 
+    def test_an_answer_ends_before_its_stop_string(self):
+        whole, _ = self.run_rows("--topology", "cpu:1", "--dtype", "fp32")
+        word = whole[0]["text"].split()[3]
+        rows, _ = self.run_rows("--topology", "cpu:1", "--dtype", "fp32", "--stop", word)
+        self.assertEqual(rows[0]["text"], whole[0]["text"][: whole[0]["text"].index(word)])
+        self.assertEqual(rows[0]["finish_reason"], "stop")
+        self.assertLess(rows[0]["completion_tokens"], whole[0]["completion_tokens"])
+
+    def test_several_samples_and_log_probabilities(self):
+        self.questions.write_text(json.dumps({"prompt": QUESTIONS[0], "n": 3, "temperature": 1.0, "logprobs": 2, "max_tokens": 5}) + "\n")
+        rows, _ = self.run_rows("--topology", "cpu:1", "--dtype", "fp32")
+        samples = [rows[0], *rows[0]["more"]]
+        self.assertEqual(len(samples), 3)
+        self.assertGreater(len({s["text"] for s in samples}), 1)
+        for s in samples:
+            self.assertEqual(len(s["logprobs"]), s["completion_tokens"])
+            for token, at in zip(s["token_ids"], s["logprobs"]):
+                self.assertEqual(at["token_id"], token)
+                self.assertEqual(len(at["top"]), 2)
+                self.assertLessEqual(at["logprob"], at["top"][0]["logprob"] + 1e-6)
+
+    def test_a_repetition_penalty_changes_a_repeating_answer(self):
+        self.questions.write_text("a a a a a a a a\n")
+        plain, _ = self.run_rows("--raw", "--topology", "cpu:1", "--dtype", "fp32")
+        other, _ = self.run_rows("--raw", "--topology", "cpu:1", "--dtype", "fp32", "--repetition-penalty", "1.8")
+        self.assertLess(len(set(plain[0]["token_ids"])), len(set(other[0]["token_ids"])))
+
+
 @unittest.skipUnless(MODEL.exists(), "GPUPLACE_TEST_MODELS names no folder with SmolLM2-135M-Instruct")
 class LongBatches(unittest.TestCase):
     """Runs that are killed, stopped and repeated."""
