@@ -333,6 +333,9 @@ TEST(config_json, deep_nesting_under_a_key_is_refused_without_following_it) {
   text.replace(text.find("4096"), 4, std::string(200000, '[') + std::string(200000, ']'));
   folder.write("config.json", text);
   EXPECT_NE(read_model_config(folder.path()).error().what.find("not a list"), std::string::npos);
+  text.insert(1, "\"text_config\": {\"hidden_size\": 64},");
+  folder.write("config.json", text);
+  EXPECT_TRUE(read_model_config(folder.path()).has_value()) << "the inner key counts, and nothing is copied";
 }
 
 TEST(config_json, a_cut_file_never_crashes) {

@@ -174,10 +174,10 @@ TEST(checkpoint, unexpected_tensors_are_refused_by_name) {
 }
 
 TEST(checkpoint, the_language_model_of_several_towers_is_found_by_its_own_names) {
-  auto json = tiny_config("Gemma3ForCausalLM", true);
-  auto const text = model_config_from_json(json, "c").value();
-  json["architectures"] = {"Gemma3ForConditionalGeneration"};
-  auto const part = model_config_from_json(json, "c").value();
+  auto keys = tiny_config("Gemma3ForCausalLM", true);
+  auto const text = model_config_from_json(keys, "c").value();
+  keys["architectures"] = {"Gemma3ForConditionalGeneration"};
+  auto const part = model_config_from_json(keys, "c").value();
   auto tensors = tiny_tensors(text);
   temporary_folder const plain, towers;
   auto const alone = written(plain, tensors);

@@ -217,20 +217,6 @@ inline result<vision_config> read_vision(json_fields const& fields) {
   return vision;
 }
 
-/// The language model's keys of a configuration with several towers: those of `text_config`, then what lies beside it. What
-/// the whole model is called, and whether its head is tied, is said outside.
-inline nlohmann::json text_keys(nlohmann::json const& json) {
-  auto const text = json.find("text_config");
-  if (text == json.end() || !text->is_object()) return json;
-  auto all = json;
-  all.erase("text_config");
-  for (auto const& [key, value] : text->items()) {
-    bool const outside = key == "architectures" || key == "model_type" || key == "tie_word_embeddings" || value.is_null();
-    if (!outside || !all.contains(key)) all[key] = value;
-  }
-  return all;
-}
-
 }  // namespace detail
 
 /// Reads a parsed config.json.
@@ -240,8 +226,8 @@ inline nlohmann::json text_keys(nlohmann::json const& json) {
 ///             rotary scalings or activations, with those that are known)
 inline result<model_config> model_config_from_json(nlohmann::json const& json, std::filesystem::path const& path) {
   if (!json.is_object()) return error{errc::malformed, "must hold an object", path.string(), {}};
-  auto const keys = detail::text_keys(json);
-  detail::json_fields const fields(keys, path.string());
+  detail::json_fields fields(json, path.string());
+  if (auto const text = json.find("text_config"); text != json.end() && text->is_object()) fields.look_first_in(*text);
   GPUPLACE_TRY(auto const known, detail::architecture_of(fields));
   model_config config;
   config.family = known.family;

@@ -19,15 +19,21 @@ class json_fields {
   json_fields(nlohmann::json const& object, std::string file, std::string prefix = {})
       : object_(object), file_(std::move(file)), prefix_(std::move(prefix)) {}
 
+  /// Looks for keys in `inner`, a member of the object, before the object itself. What a whole model is called, and whether its
+  /// head is tied, stays with the object. Nothing is copied: a hostile file may nest deeper than a copy could follow.
+  void look_first_in(nlohmann::json const& inner) { inner_ = &inner; }
+
   nlohmann::json const* find(char const* key) const {
-    auto const found = object_.find(key);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
+    auto const* const first = lookup(key, true);
+    auto const* const found = first && !first->is_null() ? first : lookup(key, false);
+    return found && !found->is_null() ? found : nullptr;
   }
 
   /// True where the key is there and null: some files say "none" so where an absent key means a default.
   bool is_null(char const* key) const {
-    auto const found = object_.find(key);
-    return found != object_.end() && found->is_null();
+    auto const* const first = lookup(key, true);
+    auto const* const found = first ? first : lookup(key, false);
+    return found && found->is_null();
   }
 
   error refuse(errc code, std::string_view key, std::string const& what, std::string remedy = {}) const {
@@ -86,6 +92,14 @@ class json_fields {
   std::string const& file() const { return file_; }
 
  private:
+  /// The value in the place that counts first for this key, or in the other one.
+  nlohmann::json const* lookup(std::string_view key, bool first) const {
+    bool const outside = key == "architectures" || key == "model_type" || key == "tie_word_embeddings";
+    auto const* const place = inner_ && outside != first ? inner_ : &object_;
+    auto const found = place->find(key);
+    return found == place->end() ? nullptr : &*found;
+  }
+
   /// Arrays and objects by their kind alone: a hostile file may nest them deeper than printing could follow.
   static std::string shown(nlohmann::json const& value) {
     if (value.is_structured()) return value.is_array() ? "a list" : "an object";
@@ -94,6 +108,7 @@ class json_fields {
   }
 
   nlohmann::json const& object_;
+  nlohmann::json const* inner_ = nullptr;
   std::string file_;
   std::string prefix_;
 };
