@@ -74,7 +74,10 @@ void batch_run::take(std::size_t index, result<generation> const& outcome) {
   } else if (!outcome && outcome.error().code == errc::unavailable) {
     give_up(outcome.error());
   }
-  if (!outcome) summary_.add_failure();
+  if (!outcome) {
+    if (summary_.failed() == 0) first_failure_ = outcome.error().message();
+    summary_.add_failure();
+  }
   in_flight_.erase(index);
 }
 

@@ -33,6 +33,7 @@ public:
   result<void> end();
 
   run_summary& summary() { return summary_; }
+  std::string const& first_failure() const { return first_failure_; }
 
 private:
   struct asked {
@@ -59,6 +60,7 @@ private:
   progress bar_;
   std::optional<answer_printer> printer_;  // absent where the answers go to a file
   std::optional<error> broken_;
+  std::string first_failure_;
 };
 
 }  // namespace gpuplace::cli

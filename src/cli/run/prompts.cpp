@@ -3,6 +3,7 @@
 #include <gpuplace/core/quantity_text.hpp>
 #include <gpuplace/model/fingerprint.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -99,14 +100,15 @@ result<prompt_row> spooled_prompts::read(std::size_t number) const {
 
 result<spooled_prompts> spool_prompts(std::istream& in, std::string const& where, std::string path) {
   GPUPLACE_TRY(auto rows, row_file::open(std::move(path)));
-  spooled_prompts made{.rows = std::move(rows), .count = 0, .json = false, .hash = {}};
+  spooled_prompts made{.rows = std::move(rows), .count = 0, .json = false, .most_samples = 1, .hash = {}};
   fnv1a hash;
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
     auto const body = detail::trimmed(line);
     if (body.empty()) continue;
     if (made.count == 0) made.json = body.front() == '{';
-    GPUPLACE_CHECK(read_prompt(body, made.json, where + ":" + std::to_string(number)));
+    GPUPLACE_TRY(auto const row, read_prompt(body, made.json, where + ":" + std::to_string(number)));
+    made.most_samples = std::max(made.most_samples, row.samples.value_or(1));
     GPUPLACE_CHECK(made.rows.put(made.count++, body));
     hash.add(body);
   }
@@ -118,7 +120,7 @@ result<spooled_prompts> spool_prompts(std::istream& in, std::string const& where
 
 result<spooled_prompts> spool_prompts(std::vector<std::string> const& texts, std::string path) {
   GPUPLACE_TRY(auto rows, row_file::open(std::move(path)));
-  spooled_prompts made{.rows = std::move(rows), .count = 0, .json = false, .hash = {}};
+  spooled_prompts made{.rows = std::move(rows), .count = 0, .json = false, .most_samples = 1, .hash = {}};
   fnv1a hash;
   for (auto const& text : texts) {
     if (detail::trimmed(text).empty()) return error{errc::invalid_argument, "there is no prompt", "--prompt", "write what is to be answered"};

@@ -41,7 +41,8 @@ struct spooled_prompts {
   row_file rows;
   std::size_t count = 0;
   bool json = false;
-  std::string hash;  // of all rows
+  std::int64_t most_samples = 1;  // that a row asks for
+  std::string hash;               // of all rows
 
   result<prompt_row> read(std::size_t number) const;
 };

@@ -31,7 +31,13 @@ namespace {
 using fleet_type = fleet<any_routing, any_backend>;
 
 // Enough to keep a device busy; more sequences in flight cost memory that the plan must find.
-constexpr std::size_t default_batch = 16;
+constexpr std::int64_t default_batch = 16;
+
+// Sequences in flight in each replica: all that a small batch has, and room for every sample of one prompt.
+std::int64_t sequences_of(run_options const& options, spooled_prompts const& prompts) {
+  auto const samples = std::max(options.samples, prompts.most_samples);
+  return std::max(samples, std::min(static_cast<std::int64_t>(prompts.count) * samples, default_batch));
+}
 
 // Where finished rows are kept until all are there: beside an output file that can take their place.
 std::optional<std::string> journaled_output(run_options const& options) {
@@ -124,7 +130,8 @@ result<ending> generate(fleet_type& served, boost::asio::io_context& loop, run_o
     return error{errc::unavailable, std::to_string(missing) + " prompts lost the devices they ran on", "run", "repeat the command"};
   if (batch.summary().failed() > 0) {
     GPUPLACE_CHECK(rows.complete());
-    return error{errc::unavailable, std::to_string(batch.summary().failed()) + " prompts have no answer", {}, "their rows say why"};
+    return error{errc::unavailable, std::to_string(batch.summary().failed()) + " prompts have no answer", {},
+                 "their rows say why; the first: " + batch.first_failure()};
   }
   return ending::complete;
 }
@@ -146,8 +153,7 @@ result<ending> run_prompts(run_options const& options) {
   GPUPLACE_TRY(auto rows, journal::open(journaled_output(options), options.restart));
   GPUPLACE_TRY(auto const prompts, open_prompts(options, rows.prompts_path()));
   GPUPLACE_TRY(auto const on, open_machine(options.planning));
-  GPUPLACE_TRY(auto const work, open_workload(options.planning, static_cast<std::int64_t>(std::min(prompts.count, default_batch)),
-                                               static_cast<std::int64_t>(prompts.count)));
+  GPUPLACE_TRY(auto const work, open_workload(options.planning, sequences_of(options, prompts), static_cast<std::int64_t>(prompts.count)));
   if (work.models.size() != 1) return error{errc::unsupported, "one model can be run at a time", "--model", "name it once"};
   boost::asio::io_context loop;
   GPUPLACE_TRY(auto const known_backends, backends(*options.planning.known, loop));
