@@ -159,6 +159,21 @@ TEST(batch_source, instances_count_their_steps) {
   }
 }
 
+TEST(batch_source, requests_that_come_alone_take_turns_beside_shards) {
+  boost::asio::io_context loop;
+  virtual_clock clock(loop);
+  auto const view = topology::visible(topology::preset("4xa100").value(), {}).value();
+  deployment d{loop, view, small_model(), data_parallel{4}, whole{}, contiguous_shards{}, simulated_backend{clock}};
+  std::vector<std::size_t> instances;
+  d.async_start([&](result<void> started) {
+    ASSERT_TRUE(started) << started.error();
+    for (int i = 0; i < 8; ++i) d.async_generate(request_of(0), {}, [&](result<generation> g) { instances.push_back(g.value().instance); });
+  });
+  loop.run();
+  std::ranges::sort(instances);
+  EXPECT_EQ(instances, (std::vector<std::size_t>{0, 0, 1, 1, 2, 2, 3, 3}));
+}
+
 TEST(batch_source, an_empty_batch_and_one_that_is_skipped_end_at_once) {
   EXPECT_EQ(run(0, 4, round_robin{}, [](std::size_t i) { return request_of(i); }).told, 0U);
   EXPECT_EQ(run(5, 4, contiguous_shards{}, [](std::size_t) { return std::nullopt; }).told, 0U);

@@ -89,7 +89,7 @@ public:
                            generation_handler on_end) {
     placed_sink sink;
     if (on_tokens) sink = [on_tokens = std::move(on_tokens)](std::size_t, token_piece const& fresh) { on_tokens(fresh); };
-    return generate_one(std::move(request), where, std::move(sink), std::move(on_end));
+    return route(std::move(request), true, where, std::move(sink), std::move(on_end));
   }
 
   /// Starts a request on one instance; refuses it once the fleet closes.
@@ -115,7 +115,9 @@ public:
     auto const shards = wants_count(router_) ? std::max<std::size_t>(1, instances_.size()) : 1;
     feed_order const order(source.count, shards);
     if constexpr (has_begin<R>) router_.begin(source.count);
-    auto one = [self = this->shared_from_this()](auto&&... parts) { return self->generate_one(std::forward<decltype(parts)>(parts)...); };
+    auto one = [self = this->shared_from_this()](generation_request request, auto&&... parts) {
+      return self->route(std::move(request), false, std::forward<decltype(parts)>(parts)...);
+    };
     return std::make_shared<batch_feed>(std::move(source), order, std::move(sinks), where, std::move(one), std::move(on_end))->run();
   }
 
@@ -164,9 +166,9 @@ private:
     batch_sinks sinks;
   };
 
-  cancel_function generate_one(generation_request request, boost::asio::any_io_executor const& where, placed_sink on_tokens,
-                               generation_handler on_end) {
-    auto const chosen = choose(request);
+  cancel_function route(generation_request request, bool alone, boost::asio::any_io_executor const& where, placed_sink on_tokens,
+                        generation_handler on_end) {
+    auto const chosen = choose(request, alone);
     if (!chosen) return refuse<result<generation>>(where, std::move(on_end), chosen.error());
     return std::make_shared<routed>(this->shared_from_this(), std::move(request), instances_.size(), where, std::move(on_tokens),
                                     std::move(on_end))
@@ -218,7 +220,8 @@ private:
     for (auto const& i : instances_) all.push_back(i.load());
   }
 
-  result<std::size_t> choose(generation_request const& request) const {
+  /// @param alone  whether the request is no part of a batch, or is no longer
+  result<std::size_t> choose(generation_request const& request, bool alone) const {
     std::shared_lock const open(closing_);
     if (phase_ != phase::running)
       return error{errc::unavailable, "nothing is started yet", "async_generate", "wait for async_start to complete"};
@@ -226,6 +229,7 @@ private:
     look(snapshot);
     routing_request asked;
     asked.index = request.index;
+    asked.alone = alone;
     asked.prompt_tokens = request.prompt.size();
     asked.adapter = request.adapter;
     asked.prompt = request.prompt;

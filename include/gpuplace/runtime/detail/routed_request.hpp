@@ -20,7 +20,7 @@ using placed_sink = std::function<void(std::size_t instance, token_piece const&)
 
 /// A request whose instance loses a device before anybody heard a token of it begins again on another instance, at most once
 /// on each. What was told cannot be taken back: such a request ends with errc::device_lost.
-/// @tparam Fleet  has  choose(request),  start_on(instance, request, where, sink, handler)  and  observe(instance, result)
+/// @tparam Fleet  has  choose(request, alone),  start_on(instance, request, where, sink, handler)  and  observe(instance, result)
 template <class Fleet>
 class routed_request : public std::enable_shared_from_this<routed_request<Fleet>> {
 public:
@@ -62,7 +62,7 @@ private:
     fleet_->observe(at, g);
     bool const lost = !g && g.error().code == errc::device_lost;
     if (lost && !told_ && attempts_ > 0 && !cancelled_)
-      if (auto const other = fleet_->choose(request_); other && *other != at) return go(*other);
+      if (auto const other = fleet_->choose(request_, true); other && *other != at) return go(*other);
     auto const on_end = std::move(on_end_);
     on_end(std::move(g));
   }
