@@ -22,23 +22,17 @@ bool is_final(result<generation> const& outcome) {
 
 }  // namespace
 
-batch_run::batch_run(run_options const& options, spooled_prompts const& prompts, text_side const& side, model_config const& config,
-                     model_plan const& model, journal& rows, clock_function now, std::function<void()> stop)
-    : options_(options),
-      prompts_(prompts),
-      side_(side),
-      config_(config),
-      model_(model),
-      rows_(rows),
-      now_(std::move(now)),
+batch_run::batch_run(batch_parts parts, std::function<void()> stop)
+    : with_(std::move(parts)),
       stop_(std::move(stop)),
-      summary_(model),
-      bar_(labels_of(model), prompts.count, rows.done_count()) {
-  if (options.output.empty() || options.output == "-") printer_.emplace(stdout, !options.output.empty());
+      summary_(with_.model),
+      bar_(labels_of(with_.model), with_.prompts.count, with_.rows.done_count()) {
+  auto const& output = with_.options.output;
+  if (output.empty() || output == "-") printer_.emplace(stdout, !output.empty());
 }
 
 batch_source batch_run::source(std::size_t in_flight) {
-  return {.count = prompts_.count, .read = [this](std::size_t i) { return read(i); }, .in_flight = in_flight};
+  return {.count = with_.prompts.count, .read = [this](std::size_t i) { return read(i); }, .in_flight = in_flight};
 }
 
 batch_sinks batch_run::sinks() {
@@ -46,24 +40,24 @@ batch_sinks batch_run::sinks() {
           .on_result = [this](std::size_t i, result<generation> const& outcome) { take(i, outcome); }};
 }
 
-void batch_run::begin() { summary_.begin(now_()); }
+void batch_run::begin() { summary_.begin(with_.now()); }
 
 result<void> batch_run::end() {
-  summary_.end(now_());
+  summary_.end(with_.now());
   bar_.finish();
   if (broken_) return *broken_;
-  return printer_ ? printer_->print_rest(rows_, prompts_.count) : result<void>{};
+  return printer_ ? printer_->print_rest(with_.rows, with_.prompts.count) : result<void>{};
 }
 
 std::optional<result<generation_request>> batch_run::read(std::size_t index) {
-  if (rows_.done(index)) return std::nullopt;
-  auto const row = prompts_.read(index);
+  if (with_.rows.done(index)) return std::nullopt;
+  auto const row = with_.prompts.read(index);
   if (!row) return result<generation_request>(row.error());
-  auto request = request_of(index, *row, side_, options_, config_);
+  auto request = request_of(index, *row, with_.side, with_.options, with_.config);
   auto& kept = in_flight_[index];
   kept.prompt = row->text;
-  kept.stop = stop_strings_of(*row, options_);
-  if (request && options_.token_ids) kept.tokens = request->prompt;
+  kept.stop = stop_strings_of(*row, with_.options);
+  if (request && with_.options.token_ids) kept.tokens = request->prompt;
   return request;
 }
 
@@ -87,16 +81,16 @@ void batch_run::write(std::size_t index, result<generation> const& outcome) {
   if (outcome) {
     row.texts.push_back(text_of(*outcome, kept.stop));
     for (auto const& sample : outcome->more) row.texts.push_back(text_of(sample, kept.stop));
-    summary_.add(*outcome, now_());
+    summary_.add(*outcome, with_.now());
   }
-  auto const piece_of = [this](token_id token) { return side_.tokens.decode(std::span(&token, 1)); };
-  if (auto const put = rows_.put(index, json_row(index, row, model_, options_.token_ids, piece_of)); !put) return give_up(put.error());
+  auto const piece_of = [this](token_id token) { return with_.side.tokens.decode(std::span(&token, 1)); };
+  if (auto const put = with_.rows.put(index, json_row(index, row, with_.model, with_.options.token_ids, piece_of)); !put) return give_up(put.error());
   if (!printer_) return;
-  if (auto const printed = printer_->print_ready(rows_, prompts_.count); !printed) give_up(printed.error());
+  if (auto const printed = printer_->print_ready(with_.rows, with_.prompts.count); !printed) give_up(printed.error());
 }
 
 std::string batch_run::text_of(generation const& g, std::vector<std::string> const& stop) const {
-  text::answer_text answer(side_.tokens, stop);
+  text::answer_text answer(with_.side.tokens, stop);
   auto text = answer.push(g.tokens);
   return text + answer.finish();
 }

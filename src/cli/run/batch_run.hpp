@@ -18,11 +18,21 @@
 
 namespace gpuplace::cli {
 
+// What a batch is made of; all of it outlives the batch.
+struct batch_parts {
+  run_options const& options;
+  spooled_prompts const& prompts;
+  text_side const& side;
+  model_config const& config;
+  model_plan const& model;
+  journal& rows;
+  clock_function now;  // the backend's
+};
+
 class batch_run {
 public:
-  // References stay valid while it lives. @param stop  asked to end the batch when going on has no sense
-  batch_run(run_options const& options, spooled_prompts const& prompts, text_side const& side, model_config const& config, model_plan const& model,
-            journal& rows, clock_function now, std::function<void()> stop);
+  // @param stop  asked to end the batch when going on has no sense
+  batch_run(batch_parts parts, std::function<void()> stop);
 
   // @param in_flight  most requests at once
   batch_source source(std::size_t in_flight);
@@ -47,13 +57,7 @@ private:
   std::string text_of(generation const& g, std::vector<std::string> const& stop) const;
   void give_up(error why);
 
-  run_options const& options_;
-  spooled_prompts const& prompts_;
-  text_side const& side_;
-  model_config const& config_;
-  model_plan const& model_;
-  journal& rows_;
-  clock_function now_;
+  batch_parts with_;
   std::function<void()> stop_;
   std::unordered_map<std::size_t, asked> in_flight_;
   run_summary summary_;

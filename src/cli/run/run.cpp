@@ -111,31 +111,7 @@ std::size_t in_flight_of(model_plan const& model) {
 
 enum class ending { complete, interrupted };
 
-result<ending> generate(fleet_type& served, boost::asio::io_context& loop, run_options const& options, spooled_prompts const& prompts,
-                        text_side const& side, model_config const& config, model_plan const& model, journal& rows, clock_function now,
-                        seconds loading) {
-  interrupt by_user(loop);
-  auto const resumed = rows.done_count();
-  batch_run batch(options, prompts, side, config, model, rows, std::move(now), [&] { by_user.cancel(); });
-  batch.summary().loaded(loading);
-  batch.begin();
-  served.async_generate_from(batch.source(in_flight_of(model)), batch.sinks(),
-                             boost::asio::bind_cancellation_slot(by_user.slot(), [&](std::size_t) { by_user.done(); }));
-  loop.restart();
-  loop.run();
-  GPUPLACE_CHECK(batch.end());
-  fmt::print(stderr, "{}", batch.summary().text(prompts.count, resumed, served.statistics()));
-  if (by_user.seen()) return ending::interrupted;
-  if (auto const missing = prompts.count - rows.done_count(); missing > 0)
-    return error{errc::unavailable, std::to_string(missing) + " prompts lost the devices they ran on", "run", "repeat the command"};
-  if (batch.summary().failed() > 0) {
-    GPUPLACE_CHECK(rows.complete());
-    return error{errc::unavailable, std::to_string(batch.summary().failed()) + " prompts have no answer", {},
-                 "their rows say why; the first: " + batch.first_failure()};
-  }
-  return ending::complete;
-}
-
+// Every row in its place: in the output file, or in a file that cannot be replaced, such as a pipe.
 result<void> write_output(run_options const& options, journal& rows, std::size_t count) {
   if (journaled_output(options)) return rows.complete();
   if (options.output.empty() || options.output == "-") return {};
@@ -147,6 +123,31 @@ result<void> write_output(run_options const& options, journal& rows, std::size_t
 std::string how_to_go_on(run_options const& options, journal const& rows, std::size_t count) {
   if (!journaled_output(options) || rows.done_count() == 0) return fmt::format("stopped; {} of {} prompts were answered\n", rows.done_count(), count);
   return fmt::format("stopped; {} of {} answers are kept in {}.run: repeat the command to go on\n", rows.done_count(), count, options.output);
+}
+
+// Answers every row that has no answer yet.
+result<ending> generate(fleet_type& served, boost::asio::io_context& loop, batch_parts const& with, seconds loading) {
+  auto const count = with.prompts.count;
+  auto const resumed = with.rows.done_count();
+  interrupt by_user(loop);
+  batch_run batch(with, [&] { by_user.cancel(); });
+  batch.summary().loaded(loading);
+  batch.begin();
+  served.async_generate_from(batch.source(in_flight_of(with.model)), batch.sinks(),
+                             boost::asio::bind_cancellation_slot(by_user.slot(), [&](std::size_t) { by_user.done(); }));
+  loop.restart();
+  loop.run();
+  auto const ended = batch.end();
+  fmt::print(stderr, "{}", batch.summary().text(count, resumed, served.statistics()));
+  bool const whole = with.rows.done_count() == count;
+  if (!whole) fmt::print(stderr, "{}", how_to_go_on(with.options, with.rows, count));
+  if (!ended) return ended.error();
+  if (!whole && by_user.seen()) return ending::interrupted;
+  if (!whole) return error{errc::device_lost, std::to_string(count - with.rows.done_count()) + " prompts lost the devices they ran on", "run", "repeat the command"};
+  GPUPLACE_CHECK(write_output(with.options, with.rows, count));
+  if (batch.summary().failed() == 0) return ending::complete;
+  return error{errc::unavailable, std::to_string(batch.summary().failed()) + " prompts have no answer", {},
+               "their rows say why; the first: " + batch.first_failure()};
 }
 
 result<ending> run_prompts(run_options const& options) {
@@ -172,13 +173,7 @@ result<ending> run_prompts(run_options const& options) {
   fmt::print(stderr, "loading {} on {}\n", description.name, model.replicas.size() == 1 ? "one replica" : std::to_string(model.replicas.size()) + " replicas");
   auto const loading = now();
   GPUPLACE_CHECK(start(served, loop));
-  GPUPLACE_TRY(auto const how, generate(served, loop, options, prompts, side, description.config, model, rows, now, now() - loading));
-  if (how == ending::interrupted) {
-    fmt::print(stderr, "{}", how_to_go_on(options, rows, prompts.count));
-    return how;
-  }
-  GPUPLACE_CHECK(write_output(options, rows, prompts.count));
-  return how;
+  return generate(served, loop, {options, prompts, side, description.config, model, rows, now}, now() - loading);
 }
 
 exit_code run(run_options const& options) {
