@@ -69,7 +69,7 @@ def time_transformers(model_folder, dtype, threads):
                     out = model(step, past_key_values=cache, use_cache=True)
                     step = out.logits[:, -1].argmax(-1, keepdim=True)
                 best = max(best, STEPS * batch / (time.perf_counter() - busy))
-                cache.crop(PROMPT)
+                cache.crop(-STEPS)
             found[f"decode_{batch}"] = best
         prompt, best = torch.tensor([[token(i) for i in range(PREFILL)]]), 0.0
         for _ in range(3):
