@@ -6,6 +6,7 @@
 #include <gpuplace/routing/contiguous_shards.hpp>
 #include <gpuplace/runtime/deployment.hpp>
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
@@ -43,12 +44,12 @@ public:
   }
 
   gpuplace::result<gpuplace::plan> const& plan() const { return deployed_.plan(); }
-  gpuplace::result<void> load() { return deployed_.async_start(boost::asio::use_future).get(); }
+  gpuplace::result<void> load() { return deployed_.async_start(on_loop()).get(); }
 
   // One prompt, on the devices in turn.
   gpuplace::result<answer> generate(std::string const& prompt) {
     GPUPLACE_TRY(auto request, request_of(prompt));
-    GPUPLACE_TRY(auto const done, deployed_.async_generate(std::move(request), {}, boost::asio::use_future).get());
+    GPUPLACE_TRY(auto const done, deployed_.async_generate(std::move(request), {}, on_loop()).get());
     return answer_of(done);
   }
 
@@ -67,11 +68,14 @@ public:
            if (g) answers[i] = answer_of(*g);
            else answers[i] = g.error();
          }},
-        boost::asio::use_future).get();
+        on_loop()).get();
     return answers;
   }
 
 private:
+  // A future whose handlers run on the loop: without that they would run on threads of Asio's own.
+  auto on_loop() const { return boost::asio::bind_executor(loop_.get_executor(), boost::asio::use_future); }
+
   gpuplace::result<gpuplace::generation_request> request_of(std::string const& prompt) const {
     auto request = options_;
     GPUPLACE_TRY(request.prompt, text_.encode(prompt));
