@@ -164,6 +164,26 @@ class LongBatches(unittest.TestCase):
         self.assertRegex(done.stderr, r"lost to skew: CPU 0 was done [\d.]+ s before the last")
         self.assertRegex(done.stderr, r"Batching: [\d.]+ sequences a step, where 12 fit: 12 prompts are too few to fill 2 replicas")
 
+    def test_memory_does_not_grow_with_the_batch(self):
+        peaks = []
+        for count in (200, 20000):
+            self.questions.write_text("".join(f"Tell me about the number {i}, and why it matters so much to so many.\n" for i in range(count)))
+            with open(os.devnull, "w") as nowhere:
+                running = subprocess.Popen([GPUPLACE, "run", "--model", str(MODEL), "--prompts", str(self.questions), "--topology", "preset:4xa100", "--backend",
+                                            "simulated", "--max-tokens", "4", "--output", str(self.folder / f"{count}.jsonl")], stderr=nowhere)
+                _, status, used = os.wait4(running.pid, 0)
+                running.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(running.returncode, 0)
+            self.assertEqual(len(self.rows(self.folder / f"{count}.jsonl")), count)
+            peaks.append(used.ru_maxrss)
+        self.assertLess(peaks[1] - peaks[0], 2048, f"KiB: {peaks}")
+
+    def test_several_samples_all_count(self):
+        done = call(*self.arguments, "--max-tokens", "4", "-n", "2", "--ignore-eos", "--output", self.output)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        tokens = sum(s["completion_tokens"] for r in self.rows(self.output) for s in [r, *r["more"]])
+        self.assertIn(f"12 of 12 prompts answered, {tokens} tokens in", done.stderr)
+
     def test_answers_go_to_any_file(self):
         done = call(*self.arguments, "--max-tokens", "4", "--output", "/dev/stdout")
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -4,12 +4,12 @@
 
 #include <gpuplace/core/result.hpp>
 #include <gpuplace/core/version.hpp>
+#include <gpuplace/model/fingerprint.hpp>
 #include <gpuplace/plugin/registries.hpp>
 
 #include <boost/version.hpp>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -50,19 +50,19 @@ inline std::string standard_library_name() {
 #endif
 }
 
-/// Sizes of the types that cross the boundary, folded by FNV-1a: headers of one version that differ are told apart.
+/// Sizes of the types that cross the boundary, folded: headers of one version that differ are told apart.
 template <class... Types>
-constexpr std::uint64_t fold_sizes() {
-  std::uint64_t folded = 14695981039346656037ULL;
-  for (std::size_t const size : {sizeof(Types)...}) folded = (folded ^ size) * 1099511628211ULL;
-  return folded;
+std::string fold_sizes() {
+  fnv1a folded;
+  (folded.add(static_cast<std::int64_t>(sizeof(Types))), ...);
+  return folded.hex();
 }
 
 inline std::string layout_name() {
-  return std::to_string(fold_sizes<error, unit, device, device_group, path, demand, model_config, model_description, workload, candidate, stage_span,
-                                   memory_profile, plan, model_plan, replica, spec, instance_load, routing_request, decision, outcome,
-                                   replica_start, generation_request, generation, any_allocation, any_partition, any_routing, any_instance,
-                                   any_backend, registries>());
+  return fold_sizes<error, unit, device, device_group, path, demand, model_config, model_description, workload, candidate, stage_span,
+                    memory_profile, plan, model_plan, replica, spec, instance_load, routing_request, decision, outcome,
+                    replica_start, generation_request, generation, any_allocation, any_partition, any_routing, any_instance,
+                    any_backend, registries>();
 }
 
 /// The value of the part called `name`, or null.

@@ -112,13 +112,13 @@ std::string for_people(std::size_t number, std::string const& line) {
 
 }  // namespace
 
-result<bool> answer_printer::print(journal const& rows, std::size_t number) {
+result<void> answer_printer::print(journal const& rows, std::size_t number) {
   GPUPLACE_TRY(auto const line, rows.get(number));
-  if (!line) return false;
+  if (!line) return {};
   auto const shown = json_ ? *line : for_people(number, *line);
   if (std::fwrite(shown.data(), 1, shown.size(), out_) != shown.size())
     return error{errc::unreadable, "the answers could not be written", "output", "check the space left, or whether the reader has gone"};
-  return true;
+  return {};
 }
 
 result<void> answer_printer::print_ready(journal const& rows, std::size_t count) {

@@ -45,7 +45,7 @@ public:
   result<void> print_rest(journal const& rows, std::size_t count);
 
 private:
-  result<bool> print(journal const& rows, std::size_t number);
+  result<void> print(journal const& rows, std::size_t number);
 
   std::FILE* out_;
   bool json_;

@@ -46,11 +46,11 @@ result<void> read_stop(nlohmann::json const& row, std::optional<std::vector<std:
   if (found == row.end() || found->is_null()) return {};
   auto const listed = found->is_string() ? nlohmann::json::array({*found}) : *found;
   std::vector<std::string> all;
+  if (!listed.is_array()) return bad_row(where, "`stop` is not a text or a list of texts", {});
   for (auto const& text : listed) {
     if (!text.is_string() || text.get_ref<std::string const&>().empty()) return bad_row(where, "`stop` is not a text or a list of texts", {});
     all.push_back(text);
   }
-  if (!listed.is_array()) return bad_row(where, "`stop` is not a text or a list of texts", {});
   into = std::move(all);
   return {};
 }
@@ -98,37 +98,58 @@ result<prompt_row> spooled_prompts::read(std::size_t number) const {
   return read_prompt(*line, json, where);
 }
 
+namespace {
+
+// Prompts as they are put on disk, one after the other.
+class spooler {
+public:
+  explicit spooler(row_file rows) : made_{.rows = std::move(rows), .count = 0, .json = false, .most_samples = 1, .hash = {}} {}
+
+  // A row that was read with `json` decided by the first one.
+  result<void> put(std::string_view line, bool json, std::string const& where) {
+    GPUPLACE_TRY(auto const row, read_prompt(line, json, where));
+    made_.json = json;
+    made_.most_samples = std::max(made_.most_samples, row.samples.value_or(1));
+    hash_.add(line);
+    return made_.rows.put(made_.count++, line);
+  }
+  std::size_t count() const { return made_.count; }
+  bool json() const { return made_.json; }
+  spooled_prompts take() && {
+    made_.hash = hash_.hex();
+    return std::move(made_);
+  }
+
+private:
+  spooled_prompts made_;
+  fnv1a hash_;
+};
+
+}  // namespace
+
 result<spooled_prompts> spool_prompts(std::istream& in, std::string const& where, std::string path) {
   GPUPLACE_TRY(auto rows, row_file::open(std::move(path)));
-  spooled_prompts made{.rows = std::move(rows), .count = 0, .json = false, .most_samples = 1, .hash = {}};
-  fnv1a hash;
+  spooler all(std::move(rows));
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
     auto const body = detail::trimmed(line);
     if (body.empty()) continue;
-    if (made.count == 0) made.json = body.front() == '{';
-    GPUPLACE_TRY(auto const row, read_prompt(body, made.json, where + ":" + std::to_string(number)));
-    made.most_samples = std::max(made.most_samples, row.samples.value_or(1));
-    GPUPLACE_CHECK(made.rows.put(made.count++, body));
-    hash.add(body);
+    bool const json = all.count() == 0 ? body.front() == '{' : all.json();
+    GPUPLACE_CHECK(all.put(body, json, where + ":" + std::to_string(number)));
   }
   if (in.bad()) return error{errc::unreadable, "the prompts could not be read to their end", where, {}};
-  if (made.count == 0) return error{errc::invalid_argument, "there is no prompt", where, "write one prompt a line, or JSONL rows"};
-  made.hash = hash.hex();
-  return made;
+  if (all.count() == 0) return error{errc::invalid_argument, "there is no prompt", where, "write one prompt a line, or JSONL rows"};
+  return std::move(all).take();
 }
 
 result<spooled_prompts> spool_prompts(std::vector<std::string> const& texts, std::string path) {
   GPUPLACE_TRY(auto rows, row_file::open(std::move(path)));
-  spooled_prompts made{.rows = std::move(rows), .count = 0, .json = false, .most_samples = 1, .hash = {}};
-  fnv1a hash;
+  spooler all(std::move(rows));
   for (auto const& text : texts) {
     if (detail::trimmed(text).empty()) return error{errc::invalid_argument, "there is no prompt", "--prompt", "write what is to be answered"};
-    GPUPLACE_CHECK(made.rows.put(made.count++, text));
-    hash.add(text);
+    GPUPLACE_CHECK(all.put(text, false, "--prompt"));
   }
-  made.hash = hash.hex();
-  return made;
+  return std::move(all).take();
 }
 
 result<spooled_prompts> spool_prompts(std::string const& from, std::string path) {

@@ -13,6 +13,13 @@ namespace {
 
 constexpr std::size_t sample_size = 4096;  // enough for percentiles to two digits
 
+// Of all samples.
+std::size_t tokens_of(generation const& g) {
+  auto count = g.tokens.size();
+  for (auto const& sample : g.more) count += sample.tokens.size();
+  return count;
+}
+
 double rate(std::size_t tokens, double span) { return span > 0 ? static_cast<double>(tokens) / span : 0.0; }
 
 }  // namespace
@@ -23,8 +30,9 @@ run_summary::run_summary(model_plan const& model) {
 
 void run_summary::add(generation const& g, seconds now) {
   auto& mine = shares_[g.instance];
+  auto const tokens = tokens_of(g);
   ++mine.prompts, ++answered_;
-  mine.tokens += g.tokens.size(), tokens_ += g.tokens.size();
+  mine.tokens += tokens, tokens_ += tokens;
   mine.last = now;
   // Reservoir sampling: every answer so far is in the sample with the same probability.
   if (first_tokens_.size() < sample_size) first_tokens_.push_back(g.first_token.count());
@@ -71,7 +79,7 @@ std::string run_summary::batching_text(std::vector<instance_statistics> const& s
   auto const room = static_cast<double>(slots) / static_cast<double>(statistics.size());
   auto text = fmt::format("Batching: {:.1f} sequences a step, where {:.0f} fit", mean, room);
   if (mean < 0.9 * room && static_cast<std::int64_t>(rows) < 4 * slots)
-    text += fmt::format(": {} prompts are too few to fill {} replicas", rows, statistics.size());
+    text += fmt::format(": {} prompts are too few to fill {}", rows, statistics.size() == 1 ? "the replica" : fmt::format("{} replicas", statistics.size()));
   return text + "\n";
 }
 
