@@ -45,7 +45,8 @@ result<torch_detail::torch_executor> load(std::string const& folder, dtype type,
   placed.stages[0].device = {device_kind::cpu, 0, {}};
   placed.stages[0].kv_pool_bytes = bytes{std::int64_t{1} << 40};
   for (auto const& u : model.units) placed.stages[0].units.push_back(u.name);
-  return torch_detail::torch_executor::load(planned, placed, model, std::make_shared<checkpoint const>(std::move(weights)), {.threads = threads});
+  return torch_detail::torch_executor::load(planned, placed, model, std::make_shared<checkpoint const>(std::move(weights)),
+                                            {.threads = threads});
 }
 
 class timer {
@@ -83,7 +84,8 @@ private:
     std::vector<token_id> tokens(length);
     for (std::size_t i = 0; i < length; ++i) tokens[i] = static_cast<token_id>(1000 + i * 7);
     batch work;
-    for (std::size_t r = first; r < first + rows; ++r) work.rows.push_back({static_cast<slot_id>(r), start, tokens, pages_[r], 1, {}, 0});
+    for (std::size_t r = first; r < first + rows; ++r)
+      work.rows.push_back({static_cast<slot_id>(r), start, tokens, pages_[r], 1, {}, 0});
     auto const outcome = driver_.step(work);
     if (!outcome) {
       std::fprintf(stderr, "%s\n", outcome.error().message().c_str());
@@ -113,8 +115,10 @@ int main(int argc, char** argv) {
   }
   timer t(*executor);
   t.first_token();
-  double const load = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), peak = memory("VmHWM") - before;
+  double const load = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
+               peak = memory("VmHWM") - before;
   double const one = t.decode(1), many = t.decode(sequences), prefill = t.prefill(512);
-  std::printf("{\"dtype\": \"%s\", \"threads\": %s, \"load_seconds\": %.4f, \"load_peak_mib\": %.1f, ", argv[2], argv[3], load, peak);
+  std::printf("{\"dtype\": \"%s\", \"threads\": %s, \"load_seconds\": %.4f, \"load_peak_mib\": %.1f, ", argv[2], argv[3], load,
+              peak);
   std::printf("\"decode_1\": %.1f, \"decode_16\": %.1f, \"prefill_512\": %.1f}\n", one, many, prefill);
 }

@@ -27,7 +27,8 @@ public:
     });
   }
 
-  gpuplace::result<void> fork(gpuplace::slot_id from, gpuplace::slot_id to, std::span<gpuplace::page_id const>, std::span<gpuplace::page_id const>) {
+  gpuplace::result<void> fork(gpuplace::slot_id from, gpuplace::slot_id to, std::span<gpuplace::page_id const>,
+                              std::span<gpuplace::page_id const>) {
     state_->seen[to] = state_->seen[from];
     return {};
   }
@@ -76,7 +77,8 @@ struct lookup_backend {
     auto const& placed = model.replicas[what.replica];
     for (auto const& stage : placed.stages)
       if (!what.devices.find(stage.device))
-        return gpuplace::error{gpuplace::errc::not_found, "there is no such device", to_string(stage.device), "plan for this machine"};
+        return gpuplace::error{gpuplace::errc::not_found, "there is no such device", to_string(stage.device),
+                               "plan for this machine"};
     GPUPLACE_TRY(auto const limits, limits_of(model, placed, what.description));
     return instance(lookup_executor(limits));
   }

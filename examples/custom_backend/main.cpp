@@ -15,17 +15,21 @@ int main() {
   auto const machine = gpuplace::uniform_group(2, 8_GiB, {});
   gpuplace::workload work;
   work.models.push_back({.role = "model",
-                         .model = describe(gpuplace::preset_config("qwen2.5-1.5b").value(), gpuplace::dtype::bf16, "qwen2.5-1.5b", "preset:qwen2.5-1.5b"),
+                         .model = describe(gpuplace::preset_config("qwen2.5-1.5b").value(), gpuplace::dtype::bf16, "qwen2.5-1.5b",
+                                           "preset:qwen2.5-1.5b"),
                          .load = {.context = 64, .sequences = 4}});
 
   // does it keep the contract?
   boost::asio::io_context loop;
   auto const kept = gpuplace::testing::check_backend(lookup_backend{}, {.loop = &loop, .devices = machine, .work = work});
-  std::cout << "contract: " << (kept ? "kept up to level " + std::to_string(static_cast<int>(lookup_backend::level)) : kept.error().message()) << '\n';
+  std::cout << "contract: "
+            << (kept ? "kept up to level " + std::to_string(static_cast<int>(lookup_backend::level)) : kept.error().message())
+            << '\n';
   if (!kept) return 1;
 
   // strategy
-  gpuplace::deployment d{loop, machine, work, gpuplace::data_parallel{2}, gpuplace::whole{}, gpuplace::round_robin{}, lookup_backend{}};
+  gpuplace::deployment d{
+      loop, machine, work, gpuplace::data_parallel{2}, gpuplace::whole{}, gpuplace::round_robin{}, lookup_backend{}};
 
   // run, report
   std::vector<gpuplace::generation_request> requests(3);

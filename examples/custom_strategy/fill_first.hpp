@@ -18,8 +18,8 @@ struct fill_first {
       first = last;
     }
     if (first == units.size()) return spans;
-    return gpuplace::error{gpuplace::errc::does_not_fit, units[first].name + " and what follows it find no room", "partition fill_first",
-                           "add a device, or lower --context or --batch"};
+    return gpuplace::error{gpuplace::errc::does_not_fit, units[first].name + " and what follows it find no room",
+                           "partition fill_first", "add a device, or lower --context or --batch"};
   }
 };
 static_assert(gpuplace::check_partition_strategy<fill_first>());

@@ -12,7 +12,8 @@ static gpuplace::result<gpuplace::any_routing> make_long_apart(gpuplace::spec co
 }
 
 static gpuplace::result<void> add_strategies(gpuplace::registries& to) {
-  return to.routings.add("long_apart", "long_apart(TOKENS)", "prompts of so many tokens to the last instance, 1024 without TOKENS", make_long_apart);
+  return to.routings.add("long_apart", "long_apart(TOKENS)", "prompts of so many tokens to the last instance, 1024 without TOKENS",
+                         make_long_apart);
 }
 
 extern "C" gpuplace::plugin_entry gpuplace_plugin() { return gpuplace::plugin_of<&add_strategies>(); }

@@ -16,7 +16,8 @@ int main() {
   auto const config = gpuplace::preset_config("qwen2.5-14b");
   if (!config) return std::cerr << config.error() << '\n', 1;
   gpuplace::workload work;
-  work.models.push_back({.role = "model", .model = describe(*config, gpuplace::dtype::bf16, "qwen2.5-14b", "preset:qwen2.5-14b"), .load = {}});
+  work.models.push_back(
+      {.role = "model", .model = describe(*config, gpuplace::dtype::bf16, "qwen2.5-14b", "preset:qwen2.5-14b"), .load = {}});
 
   // strategy
   auto const plan = gpuplace::place(machine, work, gpuplace::one_group{}, fill_first{});
@@ -24,7 +25,8 @@ int main() {
 
   // report
   for (auto const& stage : plan->models.front().replicas.front().stages)
-    std::cout << to_string(stage.device) << ": " << stage.units.size() << " units, " << stage.units.front() << " to " << stage.units.back() << '\n';
+    std::cout << to_string(stage.device) << ": " << stage.units.size() << " units, " << stage.units.front() << " to "
+              << stage.units.back() << '\n';
   std::array<gpuplace::instance_load, 3> const idle{};
   for (std::size_t const length : {12, 40, 9000, 300})
     std::cout << "a prompt of " << length << " tokens goes to instance "

@@ -36,7 +36,10 @@ result<device_group> open_devices(options const& asked) {
   GPUPLACE_TRY(auto const visible, topology::visible(graph));
   auto const count = asked.num_gpus.value_or(visible.size());
   if (count < 1 || count > visible.size())
-    return error{errc::invalid_argument, std::to_string(count) + " devices asked for, " + std::to_string(visible.size()) + " are visible", "--num-gpus", {}};
+    return error{errc::invalid_argument,
+                 std::to_string(count) + " devices asked for, " + std::to_string(visible.size()) + " are visible",
+                 "--num-gpus",
+                 {}};
   auto const devices = visible.slice(0, count);
   std::vector<bytes> limits;
   for (std::size_t i = 0; i < count; ++i)
@@ -60,8 +63,8 @@ void print_shares(std::size_t prompts, plan const& placed) {
 
 // ---- run, report
 template <class Backend>
-result<void> run(options const& asked, device_group const& devices, workload const& work, Backend backend, codec text, boost::asio::io_context& loop,
-                 clock_function now) {
+result<void> run(options const& asked, device_group const& devices, workload const& work, Backend backend, codec text,
+                 boost::asio::io_context& loop, clock_function now) {
   generation_request settings;
   settings.max_tokens = asked.max_tokens;
   settings.end_tokens = work.models[0].model.config.end_tokens;
@@ -75,7 +78,8 @@ result<void> run(options const& asked, device_group const& devices, workload con
   }
 
   std::vector<std::string> prompts;
-  for (int i = 0; i < 100; ++i) prompts.push_back("Question " + std::to_string(i) + ": what is " + std::to_string(i) + " + " + std::to_string(i) + "?");
+  for (int i = 0; i < 100; ++i)
+    prompts.push_back("Question " + std::to_string(i) + ": what is " + std::to_string(i) + " + " + std::to_string(i) + "?");
   print_shares(prompts.size(), placed);
   auto const began = now();
   auto const answers = model.generate_all(prompts);
@@ -86,26 +90,31 @@ result<void> run(options const& asked, device_group const& devices, workload con
     if (!a) return a.error();
     tokens += a->tokens;
   }
-  for (std::size_t const i : {0, 25, 99}) std::printf("answer %zu, from GPU %zu: %s\n", i, answers[i]->device, answers[i]->text.c_str());
-  std::printf("%zu answers, %zu tokens in %.2f s: %.0f tokens/s\n", answers.size(), tokens, took.count(), static_cast<double>(tokens) / took.count());
+  for (std::size_t const i : {0, 25, 99})
+    std::printf("answer %zu, from GPU %zu: %s\n", i, answers[i]->device, answers[i]->text.c_str());
+  std::printf("%zu answers, %zu tokens in %.2f s: %.0f tokens/s\n", answers.size(), tokens, took.count(),
+              static_cast<double>(tokens) / took.count());
   return {};
 }
 
 result<void> run_simulated(options const& asked, device_group const& devices, workload const& work) {
   boost::asio::io_context loop;
   virtual_clock clock(loop);
-  codec const bytes_as_tokens{.encode = [](std::string const& prompt) { return std::vector<token_id>(prompt.begin(), prompt.end()); },
-                              .decode = [](std::vector<token_id> const& tokens) { return "(" + std::to_string(tokens.size()) + " tokens)"; }};
+  codec const bytes_as_tokens{
+      .encode = [](std::string const& prompt) { return std::vector<token_id>(prompt.begin(), prompt.end()); },
+      .decode = [](std::vector<token_id> const& tokens) { return "(" + std::to_string(tokens.size()) + " tokens)"; }};
   return run(asked, devices, work, simulated_backend{clock}, bytes_as_tokens, loop, clock.function());
 }
 
-result<void> run_real([[maybe_unused]] options const& asked, [[maybe_unused]] device_group const& devices, [[maybe_unused]] workload const& work) {
+result<void> run_real([[maybe_unused]] options const& asked, [[maybe_unused]] device_group const& devices,
+                      [[maybe_unused]] workload const& work) {
 #if OFFLINE_WITH_TORCH
   boost::asio::io_context loop;
   GPUPLACE_TRY(auto const tokens, text::tokenizer::read(asked.model));
   GPUPLACE_TRY(auto const conversation, text::chat_template::read(asked.model));
   codec const real{.encode = [tokens, conversation](std::string const& prompt) -> result<std::vector<token_id>> {
-                     GPUPLACE_TRY(auto const written, conversation.render(nlohmann::json::array({{{"role", "user"}, {"content", prompt}}})));
+                     GPUPLACE_TRY(auto const written,
+                                  conversation.render(nlohmann::json::array({{{"role", "user"}, {"content", prompt}}})));
                      return tokens.encode(written, false);
                    },
                    .decode = [tokens](std::vector<token_id> const& all) { return tokens.decode(all); }};

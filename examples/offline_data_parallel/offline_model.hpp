@@ -32,10 +32,11 @@ template <gpuplace::execution_backend Backend>
 class offline_model {
 public:
   // `loop` runs on a thread of this object's own.
-  offline_model(boost::asio::io_context& loop, gpuplace::device_group const& devices, gpuplace::workload const& work, Backend backend, codec text,
-                gpuplace::generation_request options)
+  offline_model(boost::asio::io_context& loop, gpuplace::device_group const& devices, gpuplace::workload const& work,
+                Backend backend, codec text, gpuplace::generation_request options)
       : loop_(loop),
-        deployed_(loop, devices, work, gpuplace::data_parallel{devices.size()}, gpuplace::whole{}, gpuplace::contiguous_shards{}, std::move(backend)),
+        deployed_(loop, devices, work, gpuplace::data_parallel{devices.size()}, gpuplace::whole{}, gpuplace::contiguous_shards{},
+                  std::move(backend)),
         text_(std::move(text)),
         options_(std::move(options)) {}
   ~offline_model() {
@@ -55,20 +56,24 @@ public:
 
   // Many, in one consecutive part for each device; answers are in the order of the prompts.
   std::vector<gpuplace::result<answer>> generate_all(std::vector<std::string> const& prompts) {
-    std::vector<gpuplace::result<answer>> answers(prompts.size(), gpuplace::error{gpuplace::errc::cancelled, "no answer came", {}, {}});
-    deployed_.async_generate_from(
-        {.count = prompts.size(),
-         .read = [&](std::size_t i) {
-           auto request = request_of(prompts[i]);
-           if (request) request->index = i;
-           return request;
-         }},
-        {.on_tokens = {},
-         .on_result = [&](std::size_t i, gpuplace::result<gpuplace::generation> const& g) {
-           if (g) answers[i] = answer_of(*g);
-           else answers[i] = g.error();
-         }},
-        on_loop()).get();
+    std::vector<gpuplace::result<answer>> answers(prompts.size(),
+                                                  gpuplace::error{gpuplace::errc::cancelled, "no answer came", {}, {}});
+    deployed_
+        .async_generate_from({.count = prompts.size(),
+                              .read =
+                                  [&](std::size_t i) {
+                                    auto request = request_of(prompts[i]);
+                                    if (request) request->index = i;
+                                    return request;
+                                  }},
+                             {.on_tokens = {},
+                              .on_result =
+                                  [&](std::size_t i, gpuplace::result<gpuplace::generation> const& g) {
+                                    if (g) answers[i] = answer_of(*g);
+                                    else answers[i] = g.error();
+                                  }},
+                             on_loop())
+        .get();
     return answers;
   }
 

@@ -35,7 +35,9 @@ inline gpuplace::result<options> read_options(int argc, char** argv) {
   bool located = false;
   for (int i = 1; i < argc; i += 2) {
     std::string_view const name = argv[i];
-    if (i + 1 == argc) return gpuplace::error{gpuplace::errc::invalid_argument, "it needs a value", std::string(name), "main.cpp says which options there are"};
+    if (i + 1 == argc)
+      return gpuplace::error{gpuplace::errc::invalid_argument, "it needs a value", std::string(name),
+                             "main.cpp says which options there are"};
     std::string_view const value = argv[i + 1];
     if (name == "--model") {
       asked.model = value;
@@ -52,7 +54,8 @@ inline gpuplace::result<options> read_options(int argc, char** argv) {
     } else if (name == "--max-tokens") {
       GPUPLACE_TRY(asked.max_tokens, read_number<std::int64_t>(name, value, 1, 1 << 24));
     } else {
-      return gpuplace::error{gpuplace::errc::invalid_argument, "there is no such option", std::string(name), "main.cpp says which there are"};
+      return gpuplace::error{gpuplace::errc::invalid_argument, "there is no such option", std::string(name),
+                             "main.cpp says which there are"};
     }
   }
   return asked;

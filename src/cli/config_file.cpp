@@ -50,16 +50,19 @@ std::vector<std::string> keys_of(CLI::App& command) {
 [[noreturn]] void refuse_unknown(CLI::App& command, std::string const& key, std::string const& where) {
   for (auto* const other : commands_of(*command.get_parent()))
     if (other != &command && option_of(*other, key))
-      refuse({errc::not_found, "'" + key + "' is no option of gpuplace " + command.get_name() + " but of gpuplace " + other->get_name(), where,
+      refuse({errc::not_found,
+              "'" + key + "' is no option of gpuplace " + command.get_name() + " but of gpuplace " + other->get_name(), where,
               "write it as  \"" + other->get_name() + "\": {\"" + key + "\": …}  for a file that both commands read"});
   auto const keys = keys_of(command);
   auto const nearest = detail::nearest_name(key, keys);
   refuse({errc::not_found, "gpuplace " + command.get_name() + " has no option '" + key + "'", where,
-          (nearest.empty() ? "" : "did you mean '" + std::string(nearest) + "'? ") + "keys are the long names that --help lists, without dashes"});
+          (nearest.empty() ? "" : "did you mean '" + std::string(nearest) + "'? ") +
+              "keys are the long names that --help lists, without dashes"});
 }
 
 std::string text_of(json const& value, std::string const& where) {
-  if (value.is_null() || value.is_array()) refuse({errc::invalid_argument, "is no value: " + value.dump(), where, "write a string, a number, true or false"});
+  if (value.is_null() || value.is_array())
+    refuse({errc::invalid_argument, "is no value: " + value.dump(), where, "write a string, a number, true or false"});
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
@@ -106,7 +109,8 @@ private:
     for (auto const& [key, value] : settings.items()) {
       auto* const option = option_of(command_, key);
       if (!option) refuse_unknown(command_, key, where(key));
-      if (!seen.insert(option).second) refuse({errc::invalid_argument, "names an option that the file sets by its other name too", where(key), "keep one"});
+      if (!seen.insert(option).second)
+        refuse({errc::invalid_argument, "names an option that the file sets by its other name too", where(key), "keep one"});
       if (option->count() == 0 && !another_was_chosen(*option)) put(*option, key, value);
     }
   }
@@ -122,7 +126,8 @@ private:
   }
 
   void put(CLI::Option& option, std::string const& key, json const& value) {
-    if (is_flag(option) && !value.is_boolean()) refuse({errc::invalid_argument, "is a flag, not " + value.dump(), where(key), "write true or false"});
+    if (is_flag(option) && !value.is_boolean())
+      refuse({errc::invalid_argument, "is a flag, not " + value.dump(), where(key), "write true or false"});
     if (is_flag(option) && !value.get<bool>()) return;
     try {
       option.add_result(texts_of(value, where(key)));
@@ -148,7 +153,9 @@ void add_config_option(CLI::App& command) {
     if (!settings) refuse(settings.error());
     reader(command, file).take_all(*settings);
   };
-  command.add_option_function<std::string>("--config", load, "Options from a JSON file, keys as here without dashes; the command line wins over it")
+  command
+      .add_option_function<std::string>("--config", load,
+                                        "Options from a JSON file, keys as here without dashes; the command line wins over it")
       ->configurable(false)
       ->type_name("FILE");
 }

@@ -17,12 +17,13 @@ exit_code fail(error const& e) {
 namespace {
 
 int run_command(int argc, char** argv) {
-  CLI::App app{"gpuplace decides where models go in a graph of GPUs, and runs them there.\n"
-               "  gpuplace topo                                    what is in this machine, and how it is linked\n"
-               "  gpuplace plan --model preset:qwen3-8b --topology preset:dgx-h100 --allocation 'data_parallel(8)'\n"
-               "  gpuplace run  --model DIR --prompts FILE         plan, load, answer every prompt\n"
-               "  gpuplace bench scaling --model DIR               how speed grows with devices",
-               "gpuplace"};
+  CLI::App app{
+      "gpuplace decides where models go in a graph of GPUs, and runs them there.\n"
+      "  gpuplace topo                                    what is in this machine, and how it is linked\n"
+      "  gpuplace plan --model preset:qwen3-8b --topology preset:dgx-h100 --allocation 'data_parallel(8)'\n"
+      "  gpuplace run  --model DIR --prompts FILE         plan, load, answer every prompt\n"
+      "  gpuplace bench scaling --model DIR               how speed grows with devices",
+      "gpuplace"};
   app.set_version_flag("--version", std::string(GPUPLACE_VERSION));
   app.require_subcommand(1);
   app.get_formatter()->column_width(36);

@@ -18,33 +18,49 @@ namespace gpuplace::cli {
 void add_planning_options(CLI::App& command, planning_options& options) {
   add_config_option(command);
   add_plugin_option(command, options.known);
-  command.add_option("--model", options.models,
-                     "A folder with config.json, a config.json, preset:NAME or Org/Name of the Hugging Face cache;\n"
-                     "given twice: a target and its drafter")
+  command
+      .add_option("--model", options.models,
+                  "A folder with config.json, a config.json, preset:NAME or Org/Name of the Hugging Face cache;\n"
+                  "given twice: a target and its drafter")
       ->type_name("M");
-  command.add_option("--topology", options.topology,
-                     "live, a file (nvidia-smi topo -m text, NCCL's XML or gpuplace JSON), preset:NAME, uniform:8x80GiB or cpu:N")
+  command
+      .add_option("--topology", options.topology,
+                  "live, a file (nvidia-smi topo -m text, NCCL's XML or gpuplace JSON), preset:NAME, uniform:8x80GiB or cpu:N")
       ->type_name("SRC")
       ->capture_default_str();
-  command.add_option("--allocation", options.allocation, "Which devices each model gets: auto (the fastest of these), one_group, data_parallel(N), ratio(6:2), separate, same")
+  command
+      .add_option(
+          "--allocation", options.allocation,
+          "Which devices each model gets: auto (the fastest of these), one_group, data_parallel(N), ratio(6:2), separate, same")
       ->type_name("SPEC")
       ->capture_default_str();
-  auto* const partition = command.add_option("--partition", options.partition,
-                                             "How a model's units spread over its devices: auto (whole on one, even on several), whole, even,\n"
-                                             "sequential, manual(MAP)");
+  auto* const partition =
+      command.add_option("--partition", options.partition,
+                         "How a model's units spread over its devices: auto (whole on one, even on several), whole, even,\n"
+                         "sequential, manual(MAP)");
   partition->type_name("SPEC")->capture_default_str();
-  command.add_option("--device-map", options.device_map,
-                     R"(A device_map of Hugging Face, or a file with one: "cuda:0", "0,1", "sequential", {"": [0, 1]}, {"model": 0, "lm_head": 1})")
+  command
+      .add_option(
+          "--device-map", options.device_map,
+          R"(A device_map of Hugging Face, or a file with one: "cuda:0", "0,1", "sequential", {"": [0, 1]}, {"model": 0, "lm_head": 1})")
       ->type_name("MAP")
       ->excludes(partition);
-  command.add_option("--max-memory", options.max_memory, R"(Limits by device: "75GiB,75GiB" or {"0": "70GiB", "1": "60GiB"}; 0 excludes a device)")
+  command
+      .add_option("--max-memory", options.max_memory,
+                  R"(Limits by device: "75GiB,75GiB" or {"0": "70GiB", "1": "60GiB"}; 0 excludes a device)")
       ->type_name("LIST");
-  command.add_option("--gpu-memory-utilization", options.memory_part, "Part of each device's memory that may be used, such as 0.9 (default: all that is free)")
+  command
+      .add_option("--gpu-memory-utilization", options.memory_part,
+                  "Part of each device's memory that may be used, such as 0.9 (default: all that is free)")
       ->check(CLI::Range(0.01, 1.0))
       ->type_name("F");
-  command.add_option("--dtype", options.type, "Number format of the weights: fp32, bf16, fp16, int8, int4 (default: the checkpoint's)")->type_name("T");
+  command
+      .add_option("--dtype", options.type, "Number format of the weights: fp32, bf16, fp16, int8, int4 (default: the checkpoint's)")
+      ->type_name("T");
   command.add_option("--batch,--max-num-seqs", options.sequences, "Sequences in flight at once in each replica")->type_name("N");
-  command.add_option("--context,--max-model-len", options.context, "Tokens a sequence may reach (default: the model's limit, at most 4096)")
+  command
+      .add_option("--context,--max-model-len", options.context,
+                  "Tokens a sequence may reach (default: the model's limit, at most 4096)")
       ->type_name("N");
   command.add_flag("--weights-only", options.weights_only, "Plan as Hugging Face does: without KV cache and workspace");
 }
@@ -56,8 +72,8 @@ result<void> check_named_devices(module_map const& map, machine const& on) {
   for (auto const& entry : map.modules)
     for (auto const& d : entry.devices)
       if (d.how != mapped_device::form::cpu && on.all.find(d.id) && !on.view.find(d.id))
-        return error{errc::invalid_argument, "'" + entry.module + "' is on " + to_string(d.id) + ", which --max-memory leaves out", "--device-map",
-                     "give the device a limit above 0, or name another"};
+        return error{errc::invalid_argument, "'" + entry.module + "' is on " + to_string(d.id) + ", which --max-memory leaves out",
+                     "--device-map", "give the device a limit above 0, or name another"};
   return {};
 }
 
@@ -65,7 +81,8 @@ result<void> check_named_devices(module_map const& map, machine const& on) {
 device_group part_of(device_group const& view, double part) {
   std::vector<bytes> limits;
   for (std::size_t d = 0; d < view.size(); ++d)
-    limits.push_back(std::min(view.capacity(d), bytes{static_cast<std::int64_t>(part * static_cast<double>(view[d].capacity.count()))}));
+    limits.push_back(
+        std::min(view.capacity(d), bytes{static_cast<std::int64_t>(part * static_cast<double>(view[d].capacity.count()))}));
   return view.with_limits(limits);
 }
 
@@ -75,7 +92,8 @@ result<machine> open_machine(planning_options const& options) {
   GPUPLACE_TRY(auto const graph, topology::read(options.topology));
   GPUPLACE_TRY(auto const all, topology::visible(graph));
   if (all.empty())
-    return error{errc::not_found, "no device is visible", options.topology, "check CUDA_VISIBLE_DEVICES, or name another --topology"};
+    return error{errc::not_found, "no device is visible", options.topology,
+                 "check CUDA_VISIBLE_DEVICES, or name another --topology"};
   machine made{.all = all, .view = all, .notes = {}};
   if (options.max_memory) {
     GPUPLACE_TRY(auto const limits, parse_memory_limits(*options.max_memory));
@@ -105,7 +123,8 @@ constexpr std::int64_t default_context = 4096;
 }  // namespace
 
 result<workload> open_workload(planning_options const& options, std::int64_t sequences, std::int64_t requests) {
-  if (options.models.empty()) return error{errc::invalid_argument, "no model is named", "--model", "name a folder, a config.json or preset:NAME"};
+  if (options.models.empty())
+    return error{errc::invalid_argument, "no model is named", "--model", "name a folder, a config.json or preset:NAME"};
   std::optional<dtype> type;
   if (options.type) {
     GPUPLACE_TRY(type, parse_dtype(*options.type));
@@ -148,8 +167,14 @@ result<plan> make_plan(machine const& on, workload const& work, any_allocation c
     if (auto const at = std::ranges::find(made.devices, device.id, &planned_device::id); at != made.devices.end())
       listed.push_back(std::move(*at));
     else
-      listed.push_back({.id = device.id, .name = device.name, .uuid = device.uuid, .pci = device.pci, .physical_index = device.physical_index,
-                        .capacity_bytes = {}, .used_bytes = {}, .extra = {}});
+      listed.push_back({.id = device.id,
+                        .name = device.name,
+                        .uuid = device.uuid,
+                        .pci = device.pci,
+                        .physical_index = device.physical_index,
+                        .capacity_bytes = {},
+                        .used_bytes = {},
+                        .extra = {}});
   }
   made.devices = std::move(listed);
   made.notes.insert(made.notes.begin(), on.notes.begin(), on.notes.end());

@@ -27,7 +27,7 @@ struct planning_options {
   std::string partition = "auto";
   std::optional<std::string> device_map;  // in place of --partition
   std::optional<std::string> max_memory;
-  std::optional<double> memory_part;      // of each device's whole memory
+  std::optional<double> memory_part;  // of each device's whole memory
   std::optional<std::string> type;
   std::optional<std::int64_t> context;
   std::optional<std::int64_t> sequences;

@@ -27,7 +27,8 @@ void add_plugin_option(CLI::App& command, std::shared_ptr<registries> const& kno
     for (auto const& file : files) load_plugin(file, *known).value();
   };
   command
-      .add_option_function<std::vector<std::string>>("--plugin", load, "A shared library with strategies or backends of your own; may be given several times")
+      .add_option_function<std::vector<std::string>>(
+          "--plugin", load, "A shared library with strategies or backends of your own; may be given several times")
       ->allow_extra_args(false)
       ->type_name("FILE");
   command.footer([known, &command] { return known_names(command, *known); });
@@ -41,7 +42,8 @@ result<void> load_own_plugin(std::string_view file, registries& to) {
   for (auto const& at : {beside, installed})
     if (std::filesystem::exists(at, failed)) return load_plugin(at, to);
   return error{errc::not_found, fmt::format("the plugin {} that came with this command is missing", file),
-               fmt::format("neither {} nor {}", beside.string(), installed.string()), "build or install it again, or choose another --backend"};
+               fmt::format("neither {} nor {}", beside.string(), installed.string()),
+               "build or install it again, or choose another --backend"};
 }
 
 }  // namespace gpuplace::cli

@@ -33,7 +33,8 @@ result<void> print_topology(topo_options const& options) {
     fmt::print("{}\n", topology::to_json(seen, form).dump(2));
   } else {
     if (seen.devices().empty())
-      return error{errc::not_found, "no device is visible", options.topology, "check CUDA_VISIBLE_DEVICES, or name another --topology"};
+      return error{errc::not_found, "no device is visible", options.topology,
+                   "check CUDA_VISIBLE_DEVICES, or name another --topology"};
     fmt::print("{}", topology::to_table(topology::all_devices(seen)));
     for (auto const& note : seen.notes) fmt::print("note: {}\n", note);
   }
@@ -45,17 +46,23 @@ result<void> print_topology(topo_options const& options) {
 void add_topo(CLI::App& app, action& chosen) {
   auto options = std::make_shared<topo_options>();
   auto* const command = app.add_subcommand("topo", "Show devices and the paths between them");
-  command->footer("Examples:\n"
-                  "  gpuplace topo\n"
-                  "  gpuplace topo --topology preset:dgx-h100\n"
-                  "  nvidia-smi topo -m > machine.txt; gpuplace topo --topology machine.txt@h100\n"
-                  "  gpuplace topo --topology preset:dgx1-v100 --format dot | dot -Tsvg > machine.svg\n"
-                  "CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER hide and renumber devices as CUDA does.");
-  command->add_option("--topology", options->topology, std::string(topology::source_forms))->type_name("SRC")->capture_default_str();
-  command->add_option("--format", options->format, "text, json or dot")->check(CLI::IsMember({"text", "json", "dot"}))->capture_default_str();
-  command->add_option_function<std::string>(
-      "--paths", [options](std::string const& which) { options->all_paths = which == "all"; },
-      "all: every ordered pair in the JSON, also above 256 devices")
+  command->footer(
+      "Examples:\n"
+      "  gpuplace topo\n"
+      "  gpuplace topo --topology preset:dgx-h100\n"
+      "  nvidia-smi topo -m > machine.txt; gpuplace topo --topology machine.txt@h100\n"
+      "  gpuplace topo --topology preset:dgx1-v100 --format dot | dot -Tsvg > machine.svg\n"
+      "CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER hide and renumber devices as CUDA does.");
+  command->add_option("--topology", options->topology, std::string(topology::source_forms))
+      ->type_name("SRC")
+      ->capture_default_str();
+  command->add_option("--format", options->format, "text, json or dot")
+      ->check(CLI::IsMember({"text", "json", "dot"}))
+      ->capture_default_str();
+  command
+      ->add_option_function<std::string>(
+          "--paths", [options](std::string const& which) { options->all_paths = which == "all"; },
+          "all: every ordered pair in the JSON, also above 256 devices")
       ->check(CLI::IsMember({"all"}));
   command->callback([options, &chosen] { chosen = [options] { return finish(print_topology(*options)); }; });
 }

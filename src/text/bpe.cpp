@@ -35,7 +35,9 @@ error missing_token(std::string_view spelling) {
 }
 
 result<void> check_options(json const& part) {
-  auto const refuse = [](std::string const& what) { return error{errc::unsupported, "model 'BPE' with " + what + " is not known"}; };
+  auto const refuse = [](std::string const& what) {
+    return error{errc::unsupported, "model 'BPE' with " + what + " is not known"};
+  };
   if (part.contains("dropout") && part["dropout"].is_number() && part["dropout"].get<double>() > 0) return refuse("dropout");
   for (auto const* affix : {"continuing_subword_prefix", "end_of_word_suffix"})
     if (!text_member(part, affix).empty()) return refuse(affix);
@@ -73,10 +75,8 @@ void bpe::keep_whole_tokens(vocabulary const& tokens) {
   for (std::size_t row = 0; row < tokens.rows(); ++row) {
     auto const id = static_cast<token_id>(row);
     if (!tokens.has(id)) continue;
-    if (!byte_level_)
-      whole_.emplace(tokens.spelled(id), id);
-    else if (auto bytes = byte_level::bytes_of(tokens.spelled(id)))
-      whole_.emplace(*std::move(bytes), id);
+    if (!byte_level_) whole_.emplace(tokens.spelled(id), id);
+    else if (auto bytes = byte_level::bytes_of(tokens.spelled(id))) whole_.emplace(*std::move(bytes), id);
   }
 }
 

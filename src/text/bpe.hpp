@@ -60,7 +60,7 @@ private:
   boost::unordered_flat_map<std::uint64_t, merge> merges_;
   // Pieces that are tokens as they are; filled for ignore_merges alone.
   boost::unordered_flat_map<std::string, token_id, hash, std::equal_to<>> whole_;
-  std::array<std::optional<token_id>, 256> bytes_{};        // a byte on its own, or its <0x..> token where byte_level_ is not
+  std::array<std::optional<token_id>, 256> bytes_{};          // a byte on its own, or its <0x..> token where byte_level_ is not
   boost::unordered_flat_map<char32_t, token_id> characters_;  // empty where byte_level_
   bool byte_level_ = true;
   bool byte_fallback_ = false;

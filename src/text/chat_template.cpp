@@ -37,7 +37,8 @@ jinja::value with_names_of_reasoning(jinja::value const& message) {
   if (given == nullptr) return message;
   jinja::value const* reasoning = nullptr;
   for (auto const* name : {"reasoning_content", "thinking", "reasoning"})
-    if (auto const* found = given->find_text(name); reasoning == nullptr && found != nullptr && !found->is_none()) reasoning = found;
+    if (auto const* found = given->find_text(name); reasoning == nullptr && found != nullptr && !found->is_none())
+      reasoning = found;
   if (reasoning == nullptr) return message;
   auto items = given->items;
   auto const set = [&](char const* name, bool keep, std::size_t place) {
@@ -45,8 +46,7 @@ jinja::value with_names_of_reasoning(jinja::value const& message) {
     auto const at = std::find_if(items.begin(), items.end(), same);
     if (at == items.end())
       items.insert(items.begin() + static_cast<std::ptrdiff_t>(place), {jinja::value(std::string(name)), *reasoning});
-    else if (!keep)
-      at->second = *reasoning;
+    else if (!keep) at->second = *reasoning;
   };
   set("thinking", true, 0);
   set("reasoning_content", false, items.size());
@@ -87,7 +87,8 @@ result<std::string> filled(Parts const& parts, Json const& messages, bool add_ge
 
 }  // namespace
 
-result<chat_template> chat_template::parse_with(std::string const& source, std::string where, std::map<std::string, std::string> special_tokens) {
+result<chat_template> chat_template::parse_with(std::string const& source, std::string where,
+                                                std::map<std::string, std::string> special_tokens) {
   try {
     return chat_template(std::make_shared<parts const>(parts{jinja::parse(source), where, std::move(special_tokens)}));
   } catch (jinja::fault const& f) {
@@ -95,7 +96,9 @@ result<chat_template> chat_template::parse_with(std::string const& source, std::
   }
 }
 
-result<chat_template> chat_template::parse(std::string source, std::string where) { return parse_with(source, std::move(where), {}); }
+result<chat_template> chat_template::parse(std::string source, std::string where) {
+  return parse_with(source, std::move(where), {});
+}
 
 result<chat_template> chat_template::read(std::filesystem::path const& folder) {
   GPUPLACE_TRY(auto const settings, tokenizer_config::read(folder));
@@ -104,7 +107,8 @@ result<chat_template> chat_template::read(std::filesystem::path const& folder) {
                  "give prompts as plain text, or put a chat_template.jinja into the folder"};
   std::error_code none;
   auto const own_file = folder / "chat_template.jinja";
-  auto const where = std::filesystem::exists(own_file, none) ? own_file.string() : (folder / "tokenizer_config.json").string() + " (chat_template)";
+  auto const where = std::filesystem::exists(own_file, none) ? own_file.string()
+                                                             : (folder / "tokenizer_config.json").string() + " (chat_template)";
   return parse_with(*settings.chat_template, where, settings.special_tokens);
 }
 
@@ -113,8 +117,8 @@ result<std::string> chat_template::render(nlohmann::ordered_json const& messages
   return filled(*parts_, messages, add_generation_prompt, variables, now);
 }
 
-result<std::string> chat_template::render(nlohmann::json const& messages, bool add_generation_prompt, nlohmann::json const& variables,
-                                          clock const& now) const {
+result<std::string> chat_template::render(nlohmann::json const& messages, bool add_generation_prompt,
+                                          nlohmann::json const& variables, clock const& now) const {
   return filled(*parts_, messages, add_generation_prompt, variables, now);
 }
 

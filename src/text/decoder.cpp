@@ -53,10 +53,8 @@ result<void> decoder::add(json const& part) {
 
 result<decoder> decoder::read(json const& part) {
   decoder made;
-  if (part.is_null())
-    made.stages_.emplace_back(join_stage{});
-  else
-    GPUPLACE_CHECK(made.add(part));
+  if (part.is_null()) made.stages_.emplace_back(join_stage{});
+  else GPUPLACE_CHECK(made.add(part));
   return made;
 }
 

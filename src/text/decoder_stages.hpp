@@ -56,8 +56,7 @@ struct byte_fallback_stage {
   template <class Next>
   void finish(Next&& next) {
     if (bytes.empty()) return;
-    if (unicode::valid_prefix(bytes) == bytes.size())
-      next(std::string_view(bytes));
+    if (unicode::valid_prefix(bytes) == bytes.size()) next(std::string_view(bytes));
     else
       for (std::size_t i = 0; i < bytes.size(); ++i) next(std::string_view(unicode::replacement));
     bytes.clear();
@@ -76,7 +75,9 @@ struct byte_repair_stage {
     if (!byte) next(token);
   }
   template <class Next>
-  void finish(Next&& next) { repair(true, next); }
+  void finish(Next&& next) {
+    repair(true, next);
+  }
 
 private:
   template <class Next>
@@ -197,7 +198,7 @@ struct join_stage {
   void finish(Next&&) {}
 };
 
-using decoder_stage = std::variant<byte_level_stage, byte_fallback_stage, byte_repair_stage, replace_stage, strip_stage, metaspace_stage,
-                                   space_piece_stage, join_stage>;
+using decoder_stage = std::variant<byte_level_stage, byte_fallback_stage, byte_repair_stage, replace_stage, strip_stage,
+                                   metaspace_stage, space_piece_stage, join_stage>;
 
 }  // namespace gpuplace::text

@@ -12,7 +12,8 @@ namespace gpuplace::text {
 inline void limit_growth(std::size_t from, std::size_t to) {
   constexpr std::size_t always_allowed = std::size_t{64} << 20;
   if (to > always_allowed && to / 4 > from)
-    throw failure(error{errc::invalid_argument, "its replacements make a text longer than 64 MiB and four times its size", "tokenizer.json"});
+    throw failure(
+        error{errc::invalid_argument, "its replacements make a text longer than 64 MiB and four times its size", "tokenizer.json"});
 }
 
 }  // namespace gpuplace::text

@@ -21,7 +21,9 @@ inline std::string type_of(json const& part) {
 /// A part of a kind that cannot be run: `normalizer 'BertNormalizer'`.
 inline error unknown_part(std::string const& role, json const& part) {
   auto const type = type_of(part);
-  return error{errc::unsupported, role + (type.empty() ? " without a type" : " '" + type + "'") + " is not known", {},
+  return error{errc::unsupported,
+               role + (type.empty() ? " without a type" : " '" + type + "'") + " is not known",
+               {},
                "gpuplace reads the BPE and Unigram tokenizers of Llama, Mistral, Qwen, Gemma, SmolLM2 and those built alike"};
 }
 

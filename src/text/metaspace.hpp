@@ -24,10 +24,8 @@ struct metaspace_settings {
     if (auto given = text_member(part, "replacement"); !given.empty()) made.replacement = std::move(given);
     made.split = flag(part, "split", true);
     auto const scheme = text_member(part, "prepend_scheme");
-    if (scheme == "first")
-      made.scheme = prepend_scheme::first;
-    else if (scheme == "never" || (scheme.empty() && !flag(part, "add_prefix_space", true)))
-      made.scheme = prepend_scheme::never;
+    if (scheme == "first") made.scheme = prepend_scheme::first;
+    else if (scheme == "never" || (scheme.empty() && !flag(part, "add_prefix_space", true))) made.scheme = prepend_scheme::never;
     else if (!scheme.empty() && scheme != "always")
       return error{errc::unsupported, role + " 'Metaspace' with the prepend_scheme '" + scheme + "' is not known"};
     return made;

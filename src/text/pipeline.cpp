@@ -61,7 +61,8 @@ void pipeline::encode(std::string_view text, bool first, added_tokens const& add
   added.split(
       now, true,
       [&](std::string_view between) {
-        for (auto const& piece : cut_.pieces(std::string(between), first && between.data() == now.data())) encode_piece(piece.text, out);
+        for (auto const& piece : cut_.pieces(std::string(between), first && between.data() == now.data()))
+          encode_piece(piece.text, out);
       },
       [&](token_id id) { out.push_back(id); });
 }

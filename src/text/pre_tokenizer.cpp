@@ -8,8 +8,7 @@ namespace gpuplace::text {
 
 namespace {
 /// GPT-2's cut: contractions, words, numbers, the rest, white space.
-constexpr std::string_view gpt2_pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr std::string_view gpt2_pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 struct part_of_text {
   span_of_text where;
@@ -41,10 +40,8 @@ std::vector<part_of_text> covered(std::vector<span_of_text> const& matches, std:
 std::vector<part_of_text> contiguous(std::vector<part_of_text> const& parts) {
   std::vector<part_of_text> out;
   for (auto const& p : parts) {
-    if (!out.empty() && out.back().match == p.match)
-      out.back().where.end = p.where.end;
-    else
-      out.push_back(p);
+    if (!out.empty() && out.back().match == p.match) out.back().where.end = p.where.end;
+    else out.push_back(p);
   }
   return out;
 }
@@ -53,10 +50,8 @@ std::vector<part_of_text> merged_with_previous(std::vector<part_of_text> const& 
   std::vector<part_of_text> out;
   bool after_match = false;
   for (auto const& p : parts) {
-    if (p.match && !after_match && !out.empty())
-      out.back().where.end = p.where.end;
-    else
-      out.push_back(p);
+    if (p.match && !after_match && !out.empty()) out.back().where.end = p.where.end;
+    else out.push_back(p);
     after_match = p.match;
   }
   return out;
@@ -67,10 +62,8 @@ std::vector<part_of_text> merged_with_next(std::vector<part_of_text> parts) {
   bool before_match = false;
   std::reverse(parts.begin(), parts.end());
   for (auto const& p : parts) {
-    if (p.match && !before_match && !out.empty())
-      out.back().where.begin = p.where.begin;
-    else
-      out.push_back(p);
+    if (p.match && !before_match && !out.empty()) out.back().where.begin = p.where.begin;
+    else out.push_back(p);
     before_match = p.match;
   }
   std::reverse(out.begin(), out.end());
@@ -101,7 +94,8 @@ struct applied_step {
 
 void cut(std::vector<part_of_text> const& parts, text_piece const& piece, std::vector<text_piece>& out) {
   for (auto const& [where, match] : parts)
-    if (where.begin != where.end) out.push_back({piece.text.substr(where.begin, where.end - where.begin), piece.first && where.begin == 0});
+    if (where.begin != where.end)
+      out.push_back({piece.text.substr(where.begin, where.end - where.begin), piece.first && where.begin == 0});
 }
 
 /// Applies one step to one piece.

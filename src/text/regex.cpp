@@ -35,7 +35,8 @@ std::optional<std::string_view> translated_escape(char name, bool in_class) {
 }
 
 error not_shared(std::string_view part, std::string_view pattern) {
-  return error{errc::unsupported, "'" + std::string(part) + "' in the regular expression " + std::string(pattern) + " is not known"};
+  return error{errc::unsupported,
+               "'" + std::string(part) + "' in the regular expression " + std::string(pattern) + " is not known"};
 }
 
 result<std::string> translated(std::string_view pattern) {
@@ -46,12 +47,9 @@ result<std::string> translated(std::string_view pattern) {
     char const c = pattern[i];
     if (c == '\\' && i + 1 < pattern.size()) {
       char const name = pattern[++i];
-      if (auto const words = translated_escape(name, in_class))
-        out += *words;
-      else if (other_meaning.find(name) != other_meaning.npos)
-        return not_shared(pattern.substr(i - 1, 2), pattern);
-      else
-        out += {c, name};
+      if (auto const words = translated_escape(name, in_class)) out += *words;
+      else if (other_meaning.find(name) != other_meaning.npos) return not_shared(pattern.substr(i - 1, 2), pattern);
+      else out += {c, name};
       continue;
     }
     if (in_class && (c == '[' || pattern.substr(i, 2) == "&&")) return not_shared(pattern.substr(i, 2), pattern);
@@ -93,7 +91,8 @@ std::vector<span_of_text> regex::find_all(std::string_view text) const {
   std::size_t at = 0;
   while (at <= text.size()) {
     auto const match = [&](std::uint32_t options) {
-      return pcre2_match(code_->compiled, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, options, data.get(), limits.get());
+      return pcre2_match(code_->compiled, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, options, data.get(),
+                         limits.get());
     };
     int outcome = match(PCRE2_NO_UTF_CHECK);
     if (outcome == PCRE2_ERROR_JIT_STACKLIMIT) outcome = match(PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT);

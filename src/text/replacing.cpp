@@ -20,7 +20,8 @@ std::vector<span_of_text> find_all(text_pattern const& pattern, std::string_view
   if (auto const* expression = std::get_if<regex>(&pattern)) return expression->find_all(text);
   auto const& needle = std::get<std::string>(pattern);
   std::vector<span_of_text> found;
-  for (auto at = text.find(needle); at != text.npos; at = text.find(needle, at + needle.size())) found.push_back({at, at + needle.size()});
+  for (auto at = text.find(needle); at != text.npos; at = text.find(needle, at + needle.size()))
+    found.push_back({at, at + needle.size()});
   return found;
 }
 

@@ -11,7 +11,8 @@
 namespace gpuplace::text {
 
 namespace {
-constexpr std::string_view no_space_in_front("\x1A\x02\x18\x00", 4);  // normalizer_spec { add_dummy_prefix: false }, which is merged
+constexpr std::string_view no_space_in_front("\x1A\x02\x18\x00",
+                                             4);  // normalizer_spec { add_dummy_prefix: false }, which is merged
 
 bool puts_space_in_front(sentencepiece::SentencePieceProcessor const& p) {
   std::vector<std::string> pieces;

@@ -15,10 +15,10 @@ namespace gpuplace::text {
 
 /// What the files beside a tokenizer.model say about it.
 struct sentencepiece_settings {
-  json added = json::array();      ///< as "added_tokens" of a tokenizer.json
-  std::optional<bool> add_bos;     ///< nothing where no file tells
+  json added = json::array();   ///< as "added_tokens" of a tokenizer.json
+  std::optional<bool> add_bos;  ///< nothing where no file tells
   bool add_eos = false;
-  bool space_before_each = true;   ///< `legacy`: every stretch between special tokens gets a space in front, not the first alone
+  bool space_before_each = true;  ///< `legacy`: every stretch between special tokens gets a space in front, not the first alone
 
   /// `added` and the pieces that no text holds, each with an id: its own, the vocabulary's, or the next free one.
   json entries(json const& special_pieces, vocabulary const& tokens) const;

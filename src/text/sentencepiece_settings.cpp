@@ -60,10 +60,8 @@ json sentencepiece_settings::entries(json const& special_pieces, vocabulary cons
         if (flag(entry, "special", false)) list[at->second]["special"] = true;
         continue;
       }
-      if (auto const known = tokens.id(content))
-        entry["id"] = *known;
-      else if (!entry.contains("id"))
-        entry["id"] = next;
+      if (auto const known = tokens.id(content)) entry["id"] = *known;
+      else if (!entry.contains("id")) entry["id"] = next;
       next = std::max(next, entry["id"].get<std::int64_t>() + 1);
       list.push_back(std::move(entry));
     }

@@ -29,10 +29,8 @@ struct tokenizer::parts {
 
 private:
   void encode_stretch(std::string_view text, bool first, std::vector<token_id>& ids) const {
-    if (auto const* parts_of_file = std::get_if<pipeline>(&engine))
-      parts_of_file->encode(text, first, added, ids);
-    else
-      std::get<sentencepiece_model>(engine).encode(text, first, ids);
+    if (auto const* parts_of_file = std::get_if<pipeline>(&engine)) parts_of_file->encode(text, first, added, ids);
+    else std::get<sentencepiece_model>(engine).encode(text, first, ids);
   }
 };
 
@@ -84,10 +82,8 @@ std::vector<token_id> tokenizer::encode(std::string_view text, bool add_special_
   std::vector<token_id> out;
   out.reserve(text.size() / 3 + 8);
   if (add_special_tokens) out = parts_->around.before;
-  if (unicode::valid_prefix(text) == text.size())
-    parts_->encode(text, out);
-  else
-    parts_->encode(unicode::replace_invalid(text), out);
+  if (unicode::valid_prefix(text) == text.size()) parts_->encode(text, out);
+  else parts_->encode(unicode::replace_invalid(text), out);
   if (add_special_tokens) out.insert(out.end(), parts_->around.behind.begin(), parts_->around.behind.end());
   return out;
 }

@@ -7,7 +7,9 @@ namespace gpuplace::text {
 
 namespace {
 /// A token is written as its spelling or as an object with a "content".
-std::string spelling_of(json const& value) { return value.is_string() ? value.get<std::string>() : value.is_object() ? text_member(value, "content") : ""; }
+std::string spelling_of(json const& value) {
+  return value.is_string() ? value.get<std::string>() : value.is_object() ? text_member(value, "content") : "";
+}
 
 std::optional<bool> optional_flag(json const& file, char const* name) {
   auto const found = file.find(name);
@@ -27,7 +29,8 @@ result<void> read_templates(json const& file, tokenizer_config& config, std::str
     if (name.empty()) return error{errc::malformed, "a chat template has no name", source};
     config.named_templates[name] = text_member(entry, "template");
   }
-  if (auto const chosen = config.named_templates.find("default"); chosen != config.named_templates.end()) config.chat_template = chosen->second;
+  if (auto const chosen = config.named_templates.find("default"); chosen != config.named_templates.end())
+    config.chat_template = chosen->second;
   return {};
 }
 }  // namespace
@@ -38,7 +41,8 @@ result<tokenizer_config> tokenizer_config::parse(std::string_view text, std::str
   tokenizer_config config;
   GPUPLACE_CHECK(read_templates(file, config, source));
   for (auto const* role : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
-    if (auto spelling = file.contains(role) ? spelling_of(file[role]) : ""; !spelling.empty()) config.special_tokens[role] = std::move(spelling);
+    if (auto spelling = file.contains(role) ? spelling_of(file[role]) : ""; !spelling.empty())
+      config.special_tokens[role] = std::move(spelling);
   config.add_bos_token = optional_flag(file, "add_bos_token");
   config.add_eos_token = optional_flag(file, "add_eos_token");
   return config;

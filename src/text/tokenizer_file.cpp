@@ -36,10 +36,8 @@ private:
   }
   bool take_entry(json::parse_event_t event, json& now) {
     bool const good = event == json::parse_event_t::value && now.is_number_integer();
-    if (good)
-      file_.tokens.emplace_back(std::move(key_), id_of(now));
-    else if (wrong_.empty())
-      wrong_ = key_.empty() ? "?" : key_;
+    if (good) file_.tokens.emplace_back(std::move(key_), id_of(now));
+    else if (wrong_.empty()) wrong_ = key_.empty() ? "?" : key_;
     return false;
   }
   /// ["▁the", -3.5]

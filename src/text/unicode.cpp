@@ -83,19 +83,15 @@ char32_t previous(std::string_view text, std::size_t& at) {
   return next(text, again);
 }
 
-void append(std::string& out, char32_t code_point) {
-  icu::UnicodeString(signed_of(code_point)).toUTF8String(out);
-}
+void append(std::string& out, char32_t code_point) { icu::UnicodeString(signed_of(code_point)).toUTF8String(out); }
 
 std::string lowercase(std::string_view text) {
   constexpr char32_t capital_i_with_dot = 0x130;  // the only one that becomes two characters
   std::string out;
   for (std::size_t at = 0; at < text.size();) {
     auto const c = next(text, at);
-    if (c == capital_i_with_dot)
-      out += "i\xCC\x87";
-    else
-      append(out, static_cast<char32_t>(u_tolower(signed_of(c))));
+    if (c == capital_i_with_dot) out += "i\xCC\x87";
+    else append(out, static_cast<char32_t>(u_tolower(signed_of(c))));
   }
   return out;
 }

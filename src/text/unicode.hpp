@@ -35,9 +35,9 @@ std::string lowercase(std::string_view text);
 /// Where the user-perceived characters of `text` (valid UTF-8) end.
 std::vector<std::size_t> cluster_ends(std::string_view text);
 
-bool is_number(char32_t c);       ///< general categories Nd, Nl, No
-bool is_white_space(char32_t c);  ///< the property White_Space
+bool is_number(char32_t c);           ///< general categories Nd, Nl, No
+bool is_white_space(char32_t c);      ///< the property White_Space
 bool is_nonspacing_mark(char32_t c);  ///< general category Mn
-bool is_word(char32_t c);         ///< \w of Unicode's regular expressions
+bool is_word(char32_t c);             ///< \w of Unicode's regular expressions
 
 }  // namespace gpuplace::text::unicode

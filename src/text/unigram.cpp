@@ -70,19 +70,15 @@ void unigram::encode(std::string_view piece, std::vector<token_id>& out) const {
   bool after_unknown = false;
   for (auto end = piece.size(); end > 0; end = best[end].begin) {
     auto const unknown = best[end].id == unknown_;
-    if (unknown && after_unknown)
-      parts.back().begin = best[end].begin;
-    else
-      parts.push_back({best[end].begin, end});
+    if (unknown && after_unknown) parts.back().begin = best[end].begin;
+    else parts.push_back({best[end].begin, end});
     after_unknown = unknown;
   }
   std::reverse(parts.begin(), parts.end());
   for (auto const& p : parts) {
     auto const id = best[p.end].id;
-    if (id == unknown_)
-      append_unknown(piece.substr(p.begin, p.end - p.begin), out);
-    else
-      out.push_back(id);
+    if (id == unknown_) append_unknown(piece.substr(p.begin, p.end - p.begin), out);
+    else out.push_back(id);
   }
 }
 
@@ -98,8 +94,7 @@ void unigram::append_unknown(std::string_view part, std::vector<token_id>& out) 
     out.push_back(nodes_[node].id);  // characters that none covers, which make a token together
   else if (byte_fallback_ && std::all_of(part.begin(), part.end(), has_piece))
     for (auto const c : part) out.push_back(*bytes_[static_cast<unsigned char>(c)]);
-  else
-    out.push_back(unknown_);
+  else out.push_back(unknown_);
 }
 
 }  // namespace gpuplace::text

@@ -41,9 +41,13 @@ public:
     return has(id) ? std::string_view(*spellings_[static_cast<std::size_t>(id)]) : std::string_view();
   }
   /// What the token stands for; the spelling itself where it does not lie in GPT-2's alphabet.
-  std::string_view bytes(token_id id) const { return has(id) ? std::string_view(bytes_[static_cast<std::size_t>(id)]) : std::string_view(); }
+  std::string_view bytes(token_id id) const {
+    return has(id) ? std::string_view(bytes_[static_cast<std::size_t>(id)]) : std::string_view();
+  }
 
-  bool has(token_id id) const { return id >= 0 && static_cast<std::size_t>(id) < spellings_.size() && spellings_[static_cast<std::size_t>(id)]; }
+  bool has(token_id id) const {
+    return id >= 0 && static_cast<std::size_t>(id) < spellings_.size() && spellings_[static_cast<std::size_t>(id)];
+  }
   std::size_t size() const { return ids_.size(); }
   std::size_t rows() const { return spellings_.size(); }
 

@@ -21,7 +21,9 @@ protected:
   }
   void TearDown() override { fs::remove_all(folder); }
 
-  static std::string line(std::size_t i) { return R"({"index":)" + std::to_string(i) + R"(,"prompt":"p","text":"t)" + std::to_string(i) + "\"}\n"; }
+  static std::string line(std::size_t i) {
+    return R"({"index":)" + std::to_string(i) + R"(,"prompt":"p","text":"t)" + std::to_string(i) + "\"}\n";
+  }
   std::string written() const {
     std::ostringstream text;
     text << std::ifstream(output).rdbuf();
@@ -50,7 +52,8 @@ TEST_F(journal_test, a_run_that_ended_early_goes_on) {
     auto rows = cli::journal::open(output, false).value();
     ASSERT_TRUE(rows.begin(what, 4));
     ASSERT_TRUE(rows.put(3, line(3)));
-    ASSERT_TRUE(rows.put(1, R"({"index":1,"prompt":"p","error":"no"})" "\n"));
+    ASSERT_TRUE(rows.put(1, R"({"index":1,"prompt":"p","error":"no"})"
+                            "\n"));
   }
   auto rows = cli::journal::open(output, false).value();
   EXPECT_EQ(rows.begin(what, 4).value(), 1U) << "a row that failed is tried again";

@@ -12,5 +12,6 @@ TEST(device_id, text_and_value_are_inverse) {
 TEST(device_id, a_bare_index_is_a_cuda_device) { EXPECT_EQ(to_string(parse_device_id("3").value()), "cuda:3"); }
 
 TEST(device_id, refuses_what_names_no_device) {
-  for (auto const* text : {"", "cuda", "cuda:", "cuda:-1", "cuda:1x", "gpu:0", "host/"}) EXPECT_TRUE(parse_device_id(text).has_error()) << text;
+  for (auto const* text : {"", "cuda", "cuda:", "cuda:-1", "cuda:1x", "gpu:0", "host/"})
+    EXPECT_TRUE(parse_device_id(text).has_error()) << text;
 }

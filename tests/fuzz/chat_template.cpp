@@ -31,7 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   using namespace gpuplace;
   auto const read = text::chat_template::parse(std::string(reinterpret_cast<char const*>(data), size));
   if (!read) return hold(!read.error().what.empty()), 0;
-  static auto const variables = nlohmann::ordered_json::parse(R"({"tools": [{"type": "function", "function": {"name": "weather"}}], "bos_token": "<s>"})");
+  static auto const variables =
+      nlohmann::ordered_json::parse(R"({"tools": [{"type": "function", "function": {"name": "weather"}}], "bos_token": "<s>"})");
   auto const written = read->render(conversation(), true, variables, [] { return std::chrono::system_clock::time_point(); });
   if (!written) hold(!written.error().what.empty());
   return 0;

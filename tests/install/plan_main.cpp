@@ -9,8 +9,7 @@ int main() {
   if (!machine || !config) return 1;
   auto const model = gpuplace::describe(*config, gpuplace::dtype::bf16, "qwen3-8b", "preset:qwen3-8b");
   gpuplace::workload const work{.models = {{.role = "model", .model = model, .load = {}}}};
-  auto const plan =
-      gpuplace::place(gpuplace::topology::all_devices(*machine), work, gpuplace::data_parallel{2}, gpuplace::even{});
+  auto const plan = gpuplace::place(gpuplace::topology::all_devices(*machine), work, gpuplace::data_parallel{2}, gpuplace::even{});
   if (!plan) {
     std::cerr << plan.error() << '\n';
     return 1;

@@ -7,7 +7,8 @@
 #include <iostream>
 
 int main() {
-  auto const chat = gpuplace::text::chat_template::parse("{% for m in messages %}{{ m.role | upper }}: {{ m.content }}\n{% endfor %}");
+  auto const chat =
+      gpuplace::text::chat_template::parse("{% for m in messages %}{{ m.role | upper }}: {{ m.content }}\n{% endfor %}");
   if (!chat) return 1;
   auto const turns = nlohmann::json::parse(R"([{"role": "user", "content": "Where is Zürich?"}])");
   auto const prompt = chat->render(turns);

@@ -181,10 +181,13 @@ TEST(config_json, yarn_fills_in_what_is_not_said) {
   EXPECT_EQ(yarn_of({{"rope_type", "yarn"}, {"original_max_position_embeddings", 8192}}).factor, 4) << "the context says so";
   EXPECT_EQ(yarn_of({{"rope_type", "yarn"}, {"factor", 2}}).original_context, 32768);
   EXPECT_EQ(yarn_of({{"rope_type", "yarn"}, {"factor", 40}, {"mscale", 1.0}, {"mscale_all_dim", 1.0}}).attention_factor, 1);
-  auto const all = yarn_of({{"rope_type", "yarn"}, {"factor", 2}, {"beta_fast", 16}, {"beta_slow", 2}, {"truncate", false}, {"attention_factor", 0.5}});
+  auto const all = yarn_of(
+      {{"rope_type", "yarn"}, {"factor", 2}, {"beta_fast", 16}, {"beta_slow", 2}, {"truncate", false}, {"attention_factor", 0.5}});
   EXPECT_EQ(all, (yarn_rope{2, 32768, 16, 2, 0.5, false}));
-  expect_refused(with(qwen25_json(), "rope_scaling", {{"type", "yarn"}, {"factor", "four"}}), errc::malformed, "'rope_scaling.factor'");
-  expect_refused(with(qwen25_json(), "rope_scaling", {{"type", "yarn"}, {"beta_fast", 1}, {"beta_slow", 2}}), errc::malformed, "'rope_scaling.beta_fast'");
+  expect_refused(with(qwen25_json(), "rope_scaling", {{"type", "yarn"}, {"factor", "four"}}), errc::malformed,
+                 "'rope_scaling.factor'");
+  expect_refused(with(qwen25_json(), "rope_scaling", {{"type", "yarn"}, {"beta_fast", 1}, {"beta_slow", 2}}), errc::malformed,
+                 "'rope_scaling.beta_fast'");
 }
 
 namespace {
@@ -233,7 +236,8 @@ TEST(config_json, gemma_3_has_two_kinds_of_layers) {
   EXPECT_EQ(config.window_of(5), 0);
   EXPECT_EQ(config.rotary_of(4).theta, 1e4);
   EXPECT_EQ(config.rotary_of(5).theta, 1e6);
-  auto newer = without(without(without(without(gemma3_json(), "rope_theta"), "rope_local_base_freq"), "rope_scaling"), "sliding_window_pattern");
+  auto newer = without(without(without(without(gemma3_json(), "rope_theta"), "rope_local_base_freq"), "rope_scaling"),
+                       "sliding_window_pattern");
   newer["rope_parameters"] = {{"full_attention", {{"rope_theta", 1e6}, {"rope_type", "default"}}},
                               {"sliding_attention", {{"rope_theta", 1e4}, {"rope_type", "default"}}}};
   std::vector<std::string> types(26, "sliding_attention");
@@ -251,7 +255,8 @@ TEST(config_json, gemma_3_with_a_vision_tower_is_described_by_its_text_part) {
   auto const config = read(json::parse(R"({"architectures": ["Gemma3ForConditionalGeneration"], "eos_token_id": [1, 106],
     "model_type": "gemma3", "text_config": {"hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text",
       "num_hidden_layers": 34, "rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 1024},
-    "torch_dtype": "bfloat16", "vision_config": {"hidden_size": 1152}})")).value();
+    "torch_dtype": "bfloat16", "vision_config": {"hidden_size": 1152}})"))
+                          .value();
   EXPECT_TRUE(config.text_part);
   EXPECT_FALSE(config.vision);
   EXPECT_EQ(config.family, architecture::gemma3);
@@ -275,7 +280,8 @@ TEST(config_json, gemma_2_caps_scores_and_logits) {
 }
 
 TEST(config_json, qwen2_5_vl_is_its_preset_flat_or_nested) {
-  auto flat = json::parse(R"({"architectures": ["Qwen2_5_VLForConditionalGeneration"], "bos_token_id": 151643, "eos_token_id": 151645,
+  auto flat =
+      json::parse(R"({"architectures": ["Qwen2_5_VLForConditionalGeneration"], "bos_token_id": 151643, "eos_token_id": 151645,
     "hidden_act": "silu", "hidden_size": 8192, "intermediate_size": 29568, "max_position_embeddings": 128000,
     "max_window_layers": 80, "model_type": "qwen2_5_vl", "num_attention_heads": 64, "num_hidden_layers": 80,
     "num_key_value_heads": 8, "rms_norm_eps": 1e-06, "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]},

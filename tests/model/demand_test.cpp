@@ -24,7 +24,8 @@ TEST(demand, kv_is_held_in_whole_pages_for_every_sequence) {
   EXPECT_EQ(kv_bytes(layer_of(bytes{4}), load_of(33, 3)), bytes{4 * 48 * 3});
   auto narrow = load_of(100, 3);
   narrow.step_tokens = 17;
-  EXPECT_EQ(kv_bytes(layer_of(bytes{4}, 16), narrow), bytes{4 * 32 * 3}) << "a window forgets what is behind it: 15 tokens and a step";
+  EXPECT_EQ(kv_bytes(layer_of(bytes{4}, 16), narrow), bytes{4 * 32 * 3})
+      << "a window forgets what is behind it: 15 tokens and a step";
   EXPECT_EQ(kv_bytes(layer_of(bytes{4}, 16), load_of(33, 3)), bytes{4 * 48 * 3}) << "one step holds the whole context";
   EXPECT_EQ(kv_bytes(layer_of(bytes{4}, 100), load_of(33, 3)), bytes{4 * 48 * 3}) << "a wide window holds the context alone";
 }

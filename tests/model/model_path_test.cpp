@@ -59,7 +59,8 @@ TEST(model_path, an_absent_model_gets_the_command_that_downloads_it) {
   cache.write("models--Qwen--Qwen2.5-7B-Instruct/refs/main", "half");
   std::filesystem::create_directories(cache.path() / "models--Qwen--Qwen2.5-7B-Instruct/snapshots/half");
   EXPECT_EQ(find_model("Qwen/Qwen2.5-7B-Instruct").error().code, errc::not_found) << "a snapshot without a config.json";
-  std::filesystem::create_symlink("../../blobs/gone", cache.path() / "models--Qwen--Qwen2.5-7B-Instruct/snapshots/half/config.json");
+  std::filesystem::create_symlink("../../blobs/gone",
+                                  cache.path() / "models--Qwen--Qwen2.5-7B-Instruct/snapshots/half/config.json");
   EXPECT_EQ(find_model("Qwen/Qwen2.5-7B-Instruct").error().code, errc::not_found) << "a link to a file that was not fetched";
   cache.write("models--Qwen--Qwen2.5-7B-Instruct/refs/main", " \n");
   EXPECT_EQ(find_model("Qwen/Qwen2.5-7B-Instruct").error().code, errc::not_found) << "an empty revision";

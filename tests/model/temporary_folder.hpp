@@ -13,7 +13,7 @@
 namespace gpuplace::testing_tools {
 
 class temporary_folder {
- public:
+public:
   temporary_folder() {
     auto name = (std::filesystem::temp_directory_path() / "gpuplace-test-XXXXXX").string();
     if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
@@ -36,13 +36,13 @@ class temporary_folder {
     return file;
   }
 
- private:
+private:
   std::filesystem::path path_;
 };
 
 /// Sets an environment variable until the end of a scope.
 class scoped_environment {
- public:
+public:
   scoped_environment(char const* name, std::string const& value) : name_(name) {
     if (char const* const old = std::getenv(name)) old_ = old, had_ = true;
     ::setenv(name, value.c_str(), 1);
@@ -51,7 +51,7 @@ class scoped_environment {
   scoped_environment& operator=(scoped_environment const&) = delete;
   ~scoped_environment() { had_ ? ::setenv(name_, old_.c_str(), 1) : ::unsetenv(name_); }
 
- private:
+private:
   char const* name_;
   std::string old_;
   bool had_ = false;

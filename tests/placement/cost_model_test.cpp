@@ -53,5 +53,6 @@ TEST(cost_model, vision_blocks_take_no_part_in_decoding) {
   auto const seeing = t::preset("qwen2.5-vl-72b");
   auto const blind = t::preset("qwen2.5-72b");
   auto const view = t::gpus(1, 160_GiB);
-  EXPECT_NEAR(whole_step(seeing, view, step_work::decode(1, 64)).count(), whole_step(blind, view, step_work::decode(1, 64)).count(), 1e-6);
+  EXPECT_NEAR(whole_step(seeing, view, step_work::decode(1, 64)).count(), whole_step(blind, view, step_work::decode(1, 64)).count(),
+              1e-6);
 }

@@ -8,7 +8,9 @@
 
 namespace gpuplace::testing {
 
-inline path nvlink() { return {.kind = path_kind::nvlink, .nvlinks = 18, .bandwidth = gigabytes_per_second{370}, .latency = microseconds{11.5}}; }
+inline path nvlink() {
+  return {.kind = path_kind::nvlink, .nvlinks = 18, .bandwidth = gigabytes_per_second{370}, .latency = microseconds{11.5}};
+}
 
 inline device_group gpus(std::size_t count, bytes memory) {
   device model;
@@ -48,7 +50,8 @@ inline workload one(model_description model, demand load = {}) {
 }
 
 inline workload pair(model_description target, model_description drafter, demand load = {}) {
-  return {.models = {{.role = "target", .model = std::move(target), .load = load}, {.role = "drafter", .model = std::move(drafter), .load = load}},
+  return {.models = {{.role = "target", .model = std::move(target), .load = load},
+                     {.role = "drafter", .model = std::move(drafter), .load = load}},
           .how = coupling::speculative};
 }
 

@@ -25,7 +25,8 @@ struct forgetful {
 struct two_guesses {
   static constexpr std::string_view name = "two_guesses";
   result<std::vector<candidate>> propose(workload const&, device_group const& view) const {
-    return std::vector<candidate>{{.models = {{view.slice(0, 1)}}, .label = "one"}, {.models = {{view.slice(0, 1), view.slice(1, 1)}}, .label = "two"}};
+    return std::vector<candidate>{{.models = {{view.slice(0, 1)}}, .label = "one"},
+                                  {.models = {{view.slice(0, 1), view.slice(1, 1)}}, .label = "two"}};
   }
 };
 bytes total_weights(model_plan const& m) {
@@ -91,7 +92,10 @@ TEST(place, two_models_share_one_devices_pool) {
   auto const& target = p.models[0].replicas[0].stages[0];
   auto const& drafter = p.models[1].replicas[0].stages[0];
   EXPECT_NEAR(target.kv_pool_bytes.gib(), 2 * drafter.kv_pool_bytes.gib(), 1e-3);
-  EXPECT_NEAR((target.used_bytes() + drafter.used_bytes() - target.kv_bytes - drafter.kv_bytes + target.kv_pool_bytes + drafter.kv_pool_bytes).gib(), 24, 1e-6);
+  EXPECT_NEAR((target.used_bytes() + drafter.used_bytes() - target.kv_bytes - drafter.kv_bytes + target.kv_pool_bytes +
+               drafter.kv_pool_bytes)
+                  .gib(),
+              24, 1e-6);
 }
 
 TEST(place, says_what_would_fit_and_it_does) {
@@ -102,11 +106,14 @@ TEST(place, says_what_would_fit_and_it_does) {
   EXPECT_EQ(refused.error().code, errc::does_not_fit);
   EXPECT_EQ(refused.error().where, "cuda:0");
   auto const& remedy = refused.error().remedy;
-  auto const number_after = [&](std::string const& option) { return std::stoll(remedy.substr(remedy.find(option) + option.size())); };
+  auto const number_after = [&](std::string const& option) {
+    return std::stoll(remedy.substr(remedy.find(option) + option.size()));
+  };
   ASSERT_NE(remedy.find("--max-model-len "), std::string::npos) << remedy;
   ASSERT_NE(remedy.find("--max-num-seqs "), std::string::npos) << remedy;
   auto const with = [&](std::int64_t context, std::int64_t sequences) {
-    return place(view, t::one(t::preset("qwen2.5-7b"), {.context = context, .sequences = sequences}), one_group{}, whole{}).has_value();
+    return place(view, t::one(t::preset("qwen2.5-7b"), {.context = context, .sequences = sequences}), one_group{}, whole{})
+        .has_value();
   };
   auto const context = number_after("--max-model-len ");
   auto const sequences = number_after("--max-num-seqs ");
@@ -117,7 +124,8 @@ TEST(place, says_what_would_fit_and_it_does) {
 }
 
 TEST(place, says_which_format_and_how_many_more_devices_would_do) {
-  auto const refused = place(t::gpus(2, 80_GiB), t::one(t::preset("qwen2.5-72b"), {.context = 2048, .sequences = 64}), one_group{}, even{});
+  auto const refused =
+      place(t::gpus(2, 80_GiB), t::one(t::preset("qwen2.5-72b"), {.context = 2048, .sequences = 64}), one_group{}, even{});
   ASSERT_TRUE(refused.has_error());
   EXPECT_NE(refused.error().remedy.find("--dtype int8"), std::string::npos) << refused.error().remedy;
   EXPECT_NE(refused.error().remedy.find("1 more device like cuda:1"), std::string::npos) << refused.error().remedy;
@@ -136,7 +144,9 @@ TEST(place, refuses_nonsense_before_any_strategy_sees_it) {
 TEST(place, refuses_a_strategy_that_forgets_a_unit) {
   auto const p = place(t::gpus(1, 24_GiB), t::one(t::small_model(4)), one_group{}, forgetful{});
   ASSERT_TRUE(p.has_error());
-  EXPECT_NE(p.error().message().find("forgetful: the partition's answer is wrong: 1 of 7 units are placed nowhere"), std::string::npos) << p.error();
+  EXPECT_NE(p.error().message().find("forgetful: the partition's answer is wrong: 1 of 7 units are placed nowhere"),
+            std::string::npos)
+      << p.error();
 }
 
 TEST(place, keeps_the_best_candidate_and_names_the_other) {

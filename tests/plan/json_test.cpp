@@ -89,7 +89,8 @@ TEST(plan_json, copies_are_checked_like_stages) {
     return read ? std::string("read") : read.error().message();
   };
   EXPECT_EQ(wrong(ordered_json::parse(R"([["cuda:0", "cuda:1"]])")), "read");
-  EXPECT_NE(wrong(ordered_json::parse(R"([["cuda:0"]])")).find("models[1].replicas[0].copies[0]: is no list of as many devices"), std::string::npos);
+  EXPECT_NE(wrong(ordered_json::parse(R"([["cuda:0"]])")).find("models[1].replicas[0].copies[0]: is no list of as many devices"),
+            std::string::npos);
   EXPECT_NE(wrong(ordered_json::parse(R"([["cuda:0", "cuda:99"]])")).find("copies[0][1]: 'cuda:99' is not in"), std::string::npos);
   EXPECT_NE(wrong(ordered_json::parse(R"([["cuda:0", 1]])")).find("not a string"), std::string::npos);
   EXPECT_NE(wrong(ordered_json::parse(R"([["cuda:0", "gpu"]])")).find("is not a device"), std::string::npos);
@@ -180,11 +181,8 @@ TEST(plan_json, every_slip_of_a_hand_is_an_error_that_names_the_place) {
       {"no replica", [](auto& j) { j["models"][0]["replicas"].clear(); }, errc::malformed, "models[0].replicas", "empty"},
       {"rank", [](auto& j) { j["models"][0]["replicas"][0]["rank"] = 1e30; }, errc::malformed, "models[0].replicas[0].rank",
        "whole number"},
-      {"adapter",
-       [](auto& j) {
-         j["models"][0]["replicas"][0]["adapters"] = {"a", 2};
-       },
-       errc::malformed, "models[0].replicas[0].adapters[1]", "is 2"},
+      {"adapter", [](auto& j) { j["models"][0]["replicas"][0]["adapters"] = {"a", 2}; }, errc::malformed,
+       "models[0].replicas[0].adapters[1]", "is 2"},
       {"micro", [](auto& j) { j["models"][0]["replicas"][0]["micro_batches"] = 0; }, errc::malformed,
        "models[0].replicas[0].micro_batches", "is 0"},
       {"no stage", [](auto& j) { j["models"][0]["replicas"][0]["stages"].clear(); }, errc::malformed, stages, "empty"},
@@ -207,11 +205,8 @@ TEST(plan_json, every_slip_of_a_hand_is_an_error_that_names_the_place) {
       {"host", [](auto& j) { j["devices"][1]["host"] = "node2"; }, errc::malformed, "devices[1].host", "node2"},
       {"capacity", [](auto& j) { j["devices"][1].erase("capacity_bytes"); }, errc::malformed, "devices[1]", "capacity_bytes"},
       {"predicted", [](auto& j) { j["predicted"] = {1}; }, errc::malformed, "predicted", "a list"},
-      {"time",
-       [](auto& j) {
-         j["predicted"]["models"] = {{{"role", "target"}, {"prefill_s", -1}}};
-       },
-       errc::malformed, "predicted.models[0].prefill_s", "is -1"},
+      {"time", [](auto& j) { j["predicted"]["models"] = {{{"role", "target"}, {"prefill_s", -1}}}; }, errc::malformed,
+       "predicted.models[0].prefill_s", "is -1"},
       {"notes", [](auto& j) { j["notes"] = "none"; }, errc::malformed, "notes", "not a list"},
   };
   for (auto const& s : slips) {
@@ -251,17 +246,10 @@ TEST(plan_json, no_corruption_crashes_the_reader) {
     for (int n = random.number(1, 3); n > 0; --n) {
       auto const at = static_cast<std::size_t>(random.number(0, static_cast<int>(broken.size()) - 1));
       switch (random.number(0, 3)) {
-        case 0:
-          broken[at] = pieces[static_cast<std::size_t>(random.number(0, static_cast<int>(pieces.size()) - 1))];
-          break;
-        case 1:
-          broken.erase(at, static_cast<std::size_t>(random.number(1, 40)));
-          break;
-        case 2:
-          broken.resize(at + 1);
-          break;
-        default:
-          broken.insert(at, broken.substr(static_cast<std::size_t>(random.number(0, static_cast<int>(at))), 60));
+        case 0: broken[at] = pieces[static_cast<std::size_t>(random.number(0, static_cast<int>(pieces.size()) - 1))]; break;
+        case 1: broken.erase(at, static_cast<std::size_t>(random.number(1, 40))); break;
+        case 2: broken.resize(at + 1); break;
+        default: broken.insert(at, broken.substr(static_cast<std::size_t>(random.number(0, static_cast<int>(at))), 60));
       }
     }
     auto const read = parse_plan(broken);

@@ -71,7 +71,7 @@ inline plan copies(int count) {
 
 /// Any plan that the format can hold, of awkward texts and amounts.
 class random_plans {
- public:
+public:
   explicit random_plans(std::uint32_t seed) : random_(seed) {}
 
   plan next() {
@@ -101,7 +101,7 @@ class random_plans {
   }
   int number(int least, int most) { return std::uniform_int_distribution<int>(least, most)(random_); }
 
- private:
+private:
   model_plan random_model(plan const& p) {
     model_plan m{.name = text(), .role = "role" + text(), .source = text(), .fingerprint = text(), .extra = extra()};
     m.type = all_dtypes[static_cast<std::size_t>(number(0, 4))];

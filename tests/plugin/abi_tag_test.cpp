@@ -32,9 +32,12 @@ TEST(abi_tag, names_each_part_that_differs_and_what_to_rebuild_with) {
     EXPECT_EQ(refused.error().code, errc::mismatch);
     EXPECT_EQ(refused.error().where, "x.so");
     EXPECT_EQ(refused.error().what, "the plugin was built with " + part.name + " another 9.9, here it is " + part.value);
-    EXPECT_NE(refused.error().remedy.find(part.name == "layout" ? "this program's own gpuplace headers" : part.value), std::string::npos);
+    EXPECT_NE(refused.error().remedy.find(part.name == "layout" ? "this program's own gpuplace headers" : part.value),
+              std::string::npos);
     for (auto const& other : ours)
-      if (other.name != part.name) { EXPECT_EQ(refused.error().what.find(other.name + ' '), std::string::npos); }
+      if (other.name != part.name) {
+        EXPECT_EQ(refused.error().what.find(other.name + ' '), std::string::npos);
+      }
   }
 }
 
@@ -54,5 +57,6 @@ TEST(abi_tag, refuses_parts_that_are_missing_or_unheard_of) {
   auto const refused = check_abi_tag(abi_tag(theirs), "x.so").error();
   EXPECT_NE(refused.what.find("it does not say its layout"), std::string::npos);
   EXPECT_NE(refused.what.find("moon full, which this program knows nothing of"), std::string::npos);
-  for (std::string const text : {"", "\n\n", "nonsense", ": ", "gpuplace: 0", "gpuplace"}) EXPECT_TRUE(check_abi_tag(text, "x.so").has_error()) << text;
+  for (std::string const text : {"", "\n\n", "nonsense", ": ", "gpuplace: 0", "gpuplace"})
+    EXPECT_TRUE(check_abi_tag(text, "x.so").has_error()) << text;
 }

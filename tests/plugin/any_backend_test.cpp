@@ -19,7 +19,8 @@ struct echo_instance {
   std::unique_ptr<int> only_movable;
   std::shared_ptr<int> stopped;
 
-  cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens, generation_handler on_end) {
+  cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
+                        generation_handler on_end) {
     boost::asio::post(where, [request = std::move(request), on_tokens = std::move(on_tokens), on_end = std::move(on_end)] {
       on_tokens({request.prompt});
       generation done;
@@ -63,8 +64,9 @@ TEST(any_backend, does_what_its_backend_does) {
   std::optional<generation> end;
   generation_request request;
   request.prompt = {3, 1, 4};
-  auto const cancel = started->start(request, loop.get_executor(), [&](std::span<token_id const> t) { streamed.assign(t.begin(), t.end()); },
-                                     [&](result<generation> g) { end = g.value(); });
+  auto const cancel = started->start(
+      request, loop.get_executor(), [&](std::span<token_id const> t) { streamed.assign(t.begin(), t.end()); },
+      [&](result<generation> g) { end = g.value(); });
   loop.run();
   EXPECT_EQ(streamed, request.prompt);
   ASSERT_TRUE(end);

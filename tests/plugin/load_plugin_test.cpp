@@ -23,7 +23,9 @@ namespace {
 // Every test has copies of its own: the dynamic linker takes each for another library.
 class load_plugin_test : public ::testing::Test {
 protected:
-  load_plugin_test() : folder_(fs::temp_directory_path() / ("gpuplace-plugins-" + std::to_string(::getpid()))) { fs::create_directory(folder_); }
+  load_plugin_test() : folder_(fs::temp_directory_path() / ("gpuplace-plugins-" + std::to_string(::getpid()))) {
+    fs::create_directory(folder_);
+  }
   ~load_plugin_test() override {
     ::unsetenv("GPUPLACE_TEST_MODE");
     fs::remove_all(folder_);
@@ -117,7 +119,8 @@ TEST_F(load_plugin_test, groups_that_an_allocation_proposed_outlive_its_library)
   {
     registries known;
     ASSERT_TRUE(load_plugin(file, known));
-    proposed = known.allocations.make("backwards").value().propose({}, uniform_group(3, 1_GiB, {.kind = path_kind::nvlink})).value();
+    proposed =
+        known.allocations.make("backwards").value().propose({}, uniform_group(3, 1_GiB, {.kind = path_kind::nvlink})).value();
   }
   EXPECT_FALSE(is_loaded(file));
   auto const group = proposed[0].models[0][0];
@@ -175,7 +178,8 @@ TEST_F(load_plugin_test, what_is_no_plugin_is_refused) {
   EXPECT_NE(text.what.find("text.so"), std::string::npos);
   std::ifstream whole(GPUPLACE_TEST_PLUGIN_BY_MODE, std::ios::binary);
   std::string const bytes{std::istreambuf_iterator<char>(whole), {}};
-  for (auto const length : {std::size_t{0}, std::size_t{5}, std::size_t{40}, std::size_t{64}, std::size_t{1000}, bytes.size() / 2, bytes.size() - 1}) {
+  for (auto const length :
+       {std::size_t{0}, std::size_t{5}, std::size_t{40}, std::size_t{64}, std::size_t{1000}, bytes.size() / 2, bytes.size() - 1}) {
     std::ofstream(path("cut.so"), std::ios::binary) << bytes.substr(0, length);
     EXPECT_EQ(refused(path("cut.so")).code, errc::unreadable) << length;
   }

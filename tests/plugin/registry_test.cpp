@@ -62,7 +62,8 @@ TEST(registry, refuses_a_name_that_is_taken_or_cannot_be_written) {
   registry<any_partition> known("partition");
   ASSERT_TRUE(known.add("on_last", "on_last(N)", "", make_on_last));
   EXPECT_EQ(known.add("on_last", "", "", make_on_last).error().what, "partition 'on_last' is registered already");
-  for (auto const* name : {"", "a b", "a(b)", "1st", " a", "a,b"}) EXPECT_TRUE(known.add(name, "", "", make_on_last).has_error()) << name;
+  for (auto const* name : {"", "a b", "a(b)", "1st", " a", "a,b"})
+    EXPECT_TRUE(known.add(name, "", "", make_on_last).has_error()) << name;
   EXPECT_TRUE(known.add("empty", "", "", {}).has_error());
   EXPECT_EQ(known.entries().size(), 1U);
 }
@@ -115,7 +116,8 @@ TEST(builtin, has_every_strategy_by_its_own_name) {
   EXPECT_EQ(names(all.partitions), (std::vector<std::string>{"auto", "whole", "even", "sequential", "manual"}));
   EXPECT_EQ(names(all.routings), (std::vector<std::string>{"contiguous_shards", "round_robin", "least_loaded"}));
   EXPECT_TRUE(all.backends.entries().empty());
-  for (auto const& e : all.partitions.entries()) EXPECT_EQ(all.partitions.make(e.name == "manual" ? "manual(cuda:0)" : e.name).value().name, e.name);
+  for (auto const& e : all.partitions.entries())
+    EXPECT_EQ(all.partitions.make(e.name == "manual" ? "manual(cuda:0)" : e.name).value().name, e.name);
   for (auto const& e : all.routings.entries()) EXPECT_EQ(all.routings.make(e.name).value().name, e.name);
   EXPECT_EQ(all.allocations.make("ratio(6:2)").value().name, "ratio");
 }
@@ -132,9 +134,9 @@ TEST(builtin, hands_arguments_on) {
 
 TEST(builtin, refuses_arguments_that_make_no_sense) {
   auto const allocations = builtin_allocations();
-  for (auto const* text : {"data_parallel(0)", "data_parallel(-1)", "data_parallel(x)", "data_parallel(1,2)", "data_parallel(n=4)", "ratio",
-                           "ratio()", "ratio(6)extra", "ratio(6:0)", "ratio(6,2)", "ratio(6:)", "one_group(2)", "same(x)",
-                           "data_parallel(99999999999)"}) {
+  for (auto const* text :
+       {"data_parallel(0)", "data_parallel(-1)", "data_parallel(x)", "data_parallel(1,2)", "data_parallel(n=4)", "ratio", "ratio()",
+        "ratio(6)extra", "ratio(6:0)", "ratio(6,2)", "ratio(6:)", "one_group(2)", "same(x)", "data_parallel(99999999999)"}) {
     auto const made = allocations.make(text);
     ASSERT_TRUE(made.has_error()) << text;
     EXPECT_EQ(made.error().code, errc::invalid_argument) << text;

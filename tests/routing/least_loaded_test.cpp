@@ -15,7 +15,9 @@
 using namespace gpuplace;
 
 namespace {
-std::size_t chosen(least_loaded const& router, std::vector<instance_load> const& fleet) { return router.route({}, fleet_view(fleet)).instance(); }
+std::size_t chosen(least_loaded const& router, std::vector<instance_load> const& fleet) {
+  return router.route({}, fleet_view(fleet)).instance();
+}
 }  // namespace
 
 TEST(least_loaded, takes_the_fewest_requests_then_tokens_then_cache) {
@@ -41,7 +43,11 @@ TEST(least_loaded, is_never_beaten_by_another_available_instance) {
   for (int round = 0; round < 5000; ++round) {
     std::vector<instance_load> fleet(random() % 9);
     for (auto& i : fleet)
-      i = {.running = below(3), .waiting = below(3), .queued_tokens = below(3), .kv_used = static_cast<double>(below(3)) / 2, .available = below(3) != 0};
+      i = {.running = below(3),
+           .waiting = below(3),
+           .queued_tokens = below(3),
+           .kv_used = static_cast<double>(below(3)) / 2,
+           .available = below(3) != 0};
     auto const made = router.route({}, fleet_view(fleet));
     bool const any = std::ranges::any_of(fleet, &instance_load::available);
     ASSERT_EQ(static_cast<bool>(made), any);
@@ -73,7 +79,9 @@ std::size_t longest_queue() {
 }
 }  // namespace
 
-TEST(least_loaded, keeps_queues_shorter_than_taking_turns) { EXPECT_LT(longest_queue<least_loaded>(), longest_queue<round_robin>()); }
+TEST(least_loaded, keeps_queues_shorter_than_taking_turns) {
+  EXPECT_LT(longest_queue<least_loaded>(), longest_queue<round_robin>());
+}
 
 TEST(least_loaded, odd_loads_do_no_harm) {
   least_loaded const router;

@@ -24,13 +24,13 @@ error refusal(Change change) {
   return checked ? error{errc::cancelled, "taken", {}, {}} : checked.error();
 }
 
-#define EXPECT_REFUSED(change, text)                                                      \
-  do {                                                                                    \
-    auto const why = refusal([](generation_request& r) { change; });                      \
-    EXPECT_EQ(why.code, errc::invalid_argument) << #change;                               \
-    EXPECT_NE(why.what.find(text), std::string::npos) << #change << ": " << why;          \
-    EXPECT_EQ(why.where, "request 6");                                                    \
-    EXPECT_FALSE(why.remedy.empty());                                                     \
+#define EXPECT_REFUSED(change, text)                                             \
+  do {                                                                           \
+    auto const why = refusal([](generation_request& r) { change; });             \
+    EXPECT_EQ(why.code, errc::invalid_argument) << #change;                      \
+    EXPECT_NE(why.what.find(text), std::string::npos) << #change << ": " << why; \
+    EXPECT_EQ(why.where, "request 6");                                           \
+    EXPECT_FALSE(why.remedy.empty());                                            \
   } while (false)
 
 constexpr double no_number = std::numeric_limits<double>::quiet_NaN();
@@ -41,7 +41,13 @@ constexpr double infinite = std::numeric_limits<double>::infinity();
 TEST(admission, takes_what_makes_sense) {
   EXPECT_EQ(refusal([](generation_request&) {}).what, "taken");
   auto const all = refusal([](generation_request& r) {
-    r.how = {.temperature = 2, .top_p = 1, .top_k = 1, .min_p = 1, .repetition_penalty = 0.5, .frequency_penalty = -2, .presence_penalty = 2};
+    r.how = {.temperature = 2,
+             .top_p = 1,
+             .top_k = 1,
+             .min_p = 1,
+             .repetition_penalty = 0.5,
+             .frequency_penalty = -2,
+             .presence_penalty = 2};
     r.n = 4;
     r.min_tokens = 8;
     r.logprobs = most_logprobs;

@@ -116,7 +116,11 @@ TEST(instance, refuses_and_cancels) {
   instance.start(too_long, loop.get_executor(), {}, [&](result<generation> g) { refused = std::move(g); });
   cancel_function cancel;
   cancel = instance.start(
-      request_of(1, 250), loop.get_executor(), [&](std::span<token_id const>) { cancel(); cancel(); },
+      request_of(1, 250), loop.get_executor(),
+      [&](std::span<token_id const>) {
+        cancel();
+        cancel();
+      },
       [&](result<generation> g) { cancelled = std::move(g); });
   loop.run();
   EXPECT_EQ(refused->error().code, errc::does_not_fit);
@@ -244,7 +248,8 @@ TEST(instance, a_cancel_ends_every_answer) {
   cancel_function cancel;
   std::optional<result<generation>> ended;
   cancel = instance.start(
-      request, loop.get_executor(), [&](std::span<token_id const>) { cancel(); }, [&](result<generation> g) { ended = std::move(g); });
+      request, loop.get_executor(), [&](std::span<token_id const>) { cancel(); },
+      [&](result<generation> g) { ended = std::move(g); });
   loop.run();
   ASSERT_TRUE(ended && *ended);
   EXPECT_EQ((*ended)->more.size(), 3U);

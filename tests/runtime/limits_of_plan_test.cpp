@@ -49,7 +49,8 @@ TEST(limits_of_plan, pages_and_windows_fill_the_pool_and_no_more) {
 
 TEST(limits_of_plan, a_pool_below_one_page_is_refused) {
   workload work;
-  work.models.push_back({"model", describe(preset_config("gemma-3-1b").value(), dtype::bf16, "gemma-3-1b", "preset:gemma-3-1b"), {}});
+  work.models.push_back(
+      {"model", describe(preset_config("gemma-3-1b").value(), dtype::bf16, "gemma-3-1b", "preset:gemma-3-1b"), {}});
   auto placed = place(uniform_group(1, bytes{std::int64_t{80} << 30}, {}), work, one_group{}, whole{}).value();
   placed.models[0].replicas[0].stages[0].kv_pool_bytes = bytes{1000};
   auto const refused = limits_of(placed.models[0], placed.models[0].replicas[0], work.models[0].model);

@@ -17,10 +17,11 @@ generation_request several(std::int64_t n, std::size_t prompt, std::int64_t max_
 /// Ends once the sum of the tokens reaches `most`.
 std::shared_ptr<stop_rule const> sum_reaches(std::int64_t most) {
   return std::make_shared<stop_rule const>(stop_rule{{}, [most] {
-                                                       return [most, sum = std::int64_t{0}](std::span<token_id const> fresh) mutable {
-                                                         for (auto const t : fresh) sum += t;
-                                                         return sum >= most;
-                                                       };
+                                                       return
+                                                           [most, sum = std::int64_t{0}](std::span<token_id const> fresh) mutable {
+                                                             for (auto const t : fresh) sum += t;
+                                                             return sum >= most;
+                                                           };
                                                      }});
 }
 
@@ -80,7 +81,8 @@ TEST(samples, a_fork_that_fails_fails_its_step_alone) {
   };
   step(s.next_batch(seconds{0}));
   ASSERT_NE(s.next_batch(seconds{0}), nullptr);
-  auto const failed = s.drain_forks([](slot_fork const&) -> result<void> { return error{errc::does_not_fit, "no room", "fork", {}}; });
+  auto const failed =
+      s.drain_forks([](slot_fork const&) -> result<void> { return error{errc::does_not_fit, "no room", "fork", {}}; });
   ASSERT_FALSE(failed);
   s.complete(failed.error(), seconds{0});
   int ends = 0;
@@ -118,7 +120,8 @@ TEST(min_tokens, no_end_token_comes_before) {
   EXPECT_EQ(got.tokens, alone(request, roomy, 20).tokens);
   EXPECT_GE(got.tokens.size(), 12U);
   EXPECT_EQ(got.reason, finish_reason::stop);
-  for (std::size_t i = 0; i < 12; ++i) EXPECT_EQ(std::count(request.end_tokens.begin(), request.end_tokens.end(), got.tokens[i]), 0);
+  for (std::size_t i = 0; i < 12; ++i)
+    EXPECT_EQ(std::count(request.end_tokens.begin(), request.end_tokens.end(), got.tokens[i]), 0);
 }
 
 TEST(logprobs, come_beside_the_tokens_of_who_asks) {

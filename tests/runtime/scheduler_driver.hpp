@@ -73,8 +73,8 @@ struct driver {
   std::size_t submit(generation_request const& request) {
     auto const entry = asked.size();
     for (std::int64_t sample = 0; sample < request.n; ++sample) {
-      auto const id = sample == 0 ? work.submit(request, now).value()
-                                  : work.submit_sample(ids[entry], static_cast<std::size_t>(sample), now);
+      auto const id =
+          sample == 0 ? work.submit(request, now).value() : work.submit_sample(ids[entry], static_cast<std::size_t>(sample), now);
       by_index[id.index] = asked.size();
       ids.push_back(id);
       asked.push_back(request);

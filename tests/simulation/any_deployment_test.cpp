@@ -21,8 +21,13 @@ TEST(deployment, runs_strategies_that_were_chosen_by_name) {
   boost::asio::io_context loop;
   workload work;
   work.models.push_back({"model", describe(preset_config("qwen2.5-1.5b").value(), dtype::bf16, "qwen2.5-1.5b", "preset"), {}});
-  deployment d{loop, uniform_group(2, 80_GiB, {}), work, any_allocation(data_parallel{2}), any_partition(whole{}),
-               any_routing(contiguous_shards{}), any_backend(simulated_backend{virtual_clock(loop)})};
+  deployment d{loop,
+               uniform_group(2, 80_GiB, {}),
+               work,
+               any_allocation(data_parallel{2}),
+               any_partition(whole{}),
+               any_routing(contiguous_shards{}),
+               any_backend(simulated_backend{virtual_clock(loop)})};
   generation_request request;
   request.prompt = {1, 2, 3};
   request.max_tokens = 4;

@@ -53,8 +53,8 @@ struct seen {
 
 // Four simulated devices answer `count` requests that are read `in_flight` at a time.
 template <class R>
-seen run(std::size_t count, std::size_t in_flight, R router, std::function<std::optional<result<generation_request>>(std::size_t)> read,
-         std::optional<seconds> cancel_after = {}) {
+seen run(std::size_t count, std::size_t in_flight, R router,
+         std::function<std::optional<result<generation_request>>(std::size_t)> read, std::optional<seconds> cancel_after = {}) {
   boost::asio::io_context loop;
   virtual_clock clock(loop);
   auto const view = topology::visible(topology::preset("4xa100").value(), {}).value();
@@ -67,30 +67,29 @@ seen run(std::size_t count, std::size_t in_flight, R router, std::function<std::
   d.async_start([&](result<void> started) {
     ASSERT_TRUE(started) << started.error();
     if (cancel_after) clock.after(*cancel_after, [&] { signal.emit(boost::asio::cancellation_type::terminal); });
-    d.async_generate_from(
-        {.count = count,
-         .read =
-             [&](std::size_t i) {
-               auto request = read(i);
-               if (request && *request) {
-                 out.most_in_flight = std::max(out.most_in_flight, ++under_way);
-                 if (first.size() < 8) first.push_back(i);
-               }
-               return request;
-             },
-         .in_flight = in_flight},
-        {.on_tokens = {},
-         .on_result =
-             [&](std::size_t i, result<generation> const& g) {
-               if (g) {
-                 --under_way;
-                 EXPECT_FALSE(out.results[i]) << "told twice of " << i;
-                 out.results[i] = *g;
-               } else {
-                 out.errors.push_back(g.error());
-               }
-             }},
-        boost::asio::bind_cancellation_slot(signal.slot(), [&](std::size_t told) { out.told = told; }));
+    d.async_generate_from({.count = count,
+                           .read =
+                               [&](std::size_t i) {
+                                 auto request = read(i);
+                                 if (request && *request) {
+                                   out.most_in_flight = std::max(out.most_in_flight, ++under_way);
+                                   if (first.size() < 8) first.push_back(i);
+                                 }
+                                 return request;
+                               },
+                           .in_flight = in_flight},
+                          {.on_tokens = {},
+                           .on_result =
+                               [&](std::size_t i, result<generation> const& g) {
+                                 if (g) {
+                                   --under_way;
+                                   EXPECT_FALSE(out.results[i]) << "told twice of " << i;
+                                   out.results[i] = *g;
+                                 } else {
+                                   out.errors.push_back(g.error());
+                                 }
+                               }},
+                          boost::asio::bind_cancellation_slot(signal.slot(), [&](std::size_t told) { out.told = told; }));
   });
   loop.run();
   out.statistics = d.statistics();
@@ -167,7 +166,8 @@ TEST(batch_source, requests_that_come_alone_take_turns_beside_shards) {
   std::vector<std::size_t> instances;
   d.async_start([&](result<void> started) {
     ASSERT_TRUE(started) << started.error();
-    for (int i = 0; i < 8; ++i) d.async_generate(request_of(0), {}, [&](result<generation> g) { instances.push_back(g.value().instance); });
+    for (int i = 0; i < 8; ++i)
+      d.async_generate(request_of(0), {}, [&](result<generation> g) { instances.push_back(g.value().instance); });
   });
   loop.run();
   std::ranges::sort(instances);

@@ -69,17 +69,18 @@ outcome_of_run run(std::size_t devices, A allocation, P partition, R router, std
   outcome_of_run out;
   d.async_start([&](result<void> started) {
     ASSERT_TRUE(started) << started.error();
-    d.async_generate_all(
-        std::move(requests),
-        {.on_tokens = [&](std::size_t index, std::size_t instance, std::span<token_id const> tokens) { out.streamed[{index, instance}] += tokens.size(); },
-         .on_result = [&](std::size_t, result<generation> const&) { ++out.told; }},
-        [&](std::vector<result<generation>> all) {
-          for (auto& g : all) out.all.push_back(std::move(g).value());
-        });
+    d.async_generate_all(std::move(requests),
+                         {.on_tokens = [&](std::size_t index, std::size_t instance,
+                                           std::span<token_id const> tokens) { out.streamed[{index, instance}] += tokens.size(); },
+                          .on_result = [&](std::size_t, result<generation> const&) { ++out.told; }},
+                         [&](std::vector<result<generation>> all) {
+                           for (auto& g : all) out.all.push_back(std::move(g).value());
+                         });
   });
   loop.run();
   out.took = clock.now();
-  for (std::size_t i = 0; i < out.all.size(); ++i) EXPECT_EQ((out.streamed[{i, out.all[i].instance}]), out.all[i].tokens.size()) << i;
+  for (std::size_t i = 0; i < out.all.size(); ++i)
+    EXPECT_EQ((out.streamed[{i, out.all[i].instance}]), out.all[i].tokens.size()) << i;
   return out;
 }
 

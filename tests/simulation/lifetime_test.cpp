@@ -69,7 +69,8 @@ TEST(lifetime, deployments_in_sequence_leave_no_memory_and_no_thread_behind) {
     std::size_t ends = 0;
     d->async_start([&](result<void> started) {
       ASSERT_TRUE(started);
-      d->async_generate_all(mixed_requests(), {.on_tokens = [](auto&&...) {}, .on_result = {}}, [&](auto const& all) { ends = all.size(); });
+      d->async_generate_all(mixed_requests(), {.on_tokens = [](auto&&...) {}, .on_result = {}},
+                            [&](auto const& all) { ends = all.size(); });
       if (stop_early) clock.after(seconds{0.02}, [&] { d.reset(); });
     });
     loop.run();

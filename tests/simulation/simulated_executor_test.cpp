@@ -43,8 +43,9 @@ TEST(simulated_executor, takes_the_time_it_is_told) {
 
 TEST(simulated_executor, reports_a_fault_in_place_of_tokens) {
   boost::asio::io_context loop;
-  simulated_executor executor(virtual_clock(loop), limits, [](batch const&) { return seconds{1}; }, 256,
-                              [] { return std::optional<error>({errc::device_lost, "unplugged", "cuda:0", {}}); });
+  simulated_executor executor(
+      virtual_clock(loop), limits, [](batch const&) { return seconds{1}; }, 256,
+      [] { return std::optional<error>({errc::device_lost, "unplugged", "cuda:0", {}}); });
   std::vector<token_id> const prompt{1};
   std::vector<page_id> const pages{0};
   batch work;

@@ -45,7 +45,8 @@ static_assert(allocation_strategy<archetype_allocation> && !std::is_default_cons
 static_assert(!allocation_strategy<allocation_without_name> && !allocation_strategy<allocation_with_number_as_name>);
 static_assert(!allocation_strategy<allocation_that_changes> && !allocation_strategy<allocation_without_errors>);
 static_assert(!allocation_strategy<allocation_of_one_candidate> && !allocation_strategy<allocation_that_edits_the_workload>);
-static_assert(!allocation_strategy<allocation_that_cannot_be_copied> && !allocation_strategy<archetype_partition> && !allocation_strategy<int>);
+static_assert(!allocation_strategy<allocation_that_cannot_be_copied> && !allocation_strategy<archetype_partition> &&
+              !allocation_strategy<int>);
 
 struct partition_without_name {
   result<stages> partition(std::span<unit const>, device_group const&, demand const&) const;

@@ -30,7 +30,8 @@ std::string slurp(fs::path const& path) {
 
 json oracles() { return json::parse(slurp(data / "template_oracles.json")); }
 
-gpuplace::result<std::string> rendered(std::string const& source, json const& messages, bool prompt = true, json const& variables = json::object()) {
+gpuplace::result<std::string> rendered(std::string const& source, json const& messages, bool prompt = true,
+                                       json const& variables = json::object()) {
   auto const parsed = chat_template::parse(source);
   if (!parsed) return parsed.error();
   return parsed->render(messages, prompt, variables);
@@ -60,7 +61,8 @@ TEST(chat_template, renders_conversations_as_transformers_does) {
     auto const& messages = all["conversations"][c["messages"].get<std::size_t>()];
     auto const& variables = all["variables"][c["variables"].get<std::size_t>()];
     auto const source = slurp(fs::path(name).is_absolute() ? fs::path(name) : data / "templates" / name);
-    expect_as(c, rendered(source, messages, c["add_generation_prompt"], variables), name + " " + messages.dump() + " " + variables.dump());
+    expect_as(c, rendered(source, messages, c["add_generation_prompt"], variables),
+              name + " " + messages.dump() + " " + variables.dump());
   }
 }
 
@@ -96,8 +98,9 @@ TEST(chat_template, errors_name_the_line_and_the_construct) {
   EXPECT_EQ(filter.where, "chat template:2");
   EXPECT_NE(filter.what.find("wordwrap"), std::string::npos);
 
-  for (auto const source : {"{{ 'a'.zfill(3) }}", "{{ 'a' is escaped }}", "{{ lipsum() }}", "{% include 'x' %}", "{{ '%s' % 1 }}", "{{ f(*[1]) }}",
-                            "{{ messages.append(1) }}", "{{ 99999999999999999999 }}", "{{ 9223372036854775807 + 1 }}"})
+  for (auto const source :
+       {"{{ 'a'.zfill(3) }}", "{{ 'a' is escaped }}", "{{ lipsum() }}", "{% include 'x' %}", "{{ '%s' % 1 }}", "{{ f(*[1]) }}",
+        "{{ messages.append(1) }}", "{{ 99999999999999999999 }}", "{{ 9223372036854775807 + 1 }}"})
     EXPECT_EQ(error_of(source).code, errc::unsupported) << source;
 
   auto const raised = error_of("\n\n{{ raise_exception('roles must alternate') }}");
@@ -129,8 +132,13 @@ TEST(chat_template, hostile_templates_end_in_errors) {
       "{% set ns = namespace(x=[]) %}{% for i in range(9999) %}{% set ns.x = [ns.x] %}{% endfor %}",
       "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
       "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x == [ns.x][0][:] }}",
-      "{{ 'x' * 999999999999 }}", "{{ [0] * 999999999999 }}", "{{ 2 ** 999999999999 }}", "{{ [1] | tojson(indent=999999999) }}",
-      "{{ strftime_now('%999999999d') }}", "{{ 'abc'[::0] }}", "{% set ns = namespace() %}{% set ns.self = [ns] %}{{ ns.self }}"};
+      "{{ 'x' * 999999999999 }}",
+      "{{ [0] * 999999999999 }}",
+      "{{ 2 ** 999999999999 }}",
+      "{{ [1] | tojson(indent=999999999) }}",
+      "{{ strftime_now('%999999999d') }}",
+      "{{ 'abc'[::0] }}",
+      "{% set ns = namespace() %}{% set ns.self = [ns] %}{{ ns.self }}"};
   auto const begin = std::chrono::steady_clock::now();
   for (auto const& source : sources) EXPECT_TRUE(!error_of(source).what.empty()) << source.substr(0, 80);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
@@ -147,7 +155,8 @@ TEST(chat_template, deeply_nested_conversations_are_refused) {
 TEST(chat_template, mutated_templates_never_crash) {
   std::mt19937 random(7);
   auto const all = oracles();
-  std::string const pieces[] = {"{{", "}}", "{%", "%}", "{#", "-", "'", "(", ")", "[", "]", "|", ".", " if ", " else ", "\n", "\\", "endfor", "1", "\xff"};
+  std::string const pieces[] = {"{{", "}}", "{%", "%}",   "{#",     "-",  "'",  "(",      ")", "[",
+                                "]",  "|",  ".",  " if ", " else ", "\n", "\\", "endfor", "1", "\xff"};
   int right = 0;
   for (auto const name : {"chatml.jinja", "tools.jinja", "thinking.jinja", "headers.jinja"}) {
     auto const original = slurp(data / "templates" / name);
@@ -158,7 +167,9 @@ TEST(chat_template, mutated_templates_never_crash) {
         if (random() % 2) text.erase(at, random() % 4 + 1);
         else text.insert(at, pieces[random() % std::size(pieces)]);
       }
-      right += rendered(text, all["conversations"][random() % all["conversations"].size()], true, all["variables"][random() % all["variables"].size()]).has_value();
+      right += rendered(text, all["conversations"][random() % all["conversations"].size()], true,
+                        all["variables"][random() % all["variables"].size()])
+                   .has_value();
     }
   }
   EXPECT_GT(right, 0);
@@ -179,7 +190,9 @@ TEST(chat_template, one_template_serves_many_threads) {
 
 class chat_template_folder : public testing::Test {
 protected:
-  chat_template_folder() : folder(fs::temp_directory_path() / ("gpuplace-chat-" + std::to_string(std::random_device()()))) { fs::create_directories(folder); }
+  chat_template_folder() : folder(fs::temp_directory_path() / ("gpuplace-chat-" + std::to_string(std::random_device()()))) {
+    fs::create_directories(folder);
+  }
   ~chat_template_folder() override { fs::remove_all(folder); }
   void write(std::string const& name, std::string const& text) const { std::ofstream(folder / name) << text; }
   std::string render() const {
@@ -199,12 +212,14 @@ TEST_F(chat_template_folder, without_a_template_is_not_found) {
 }
 
 TEST_F(chat_template_folder, reads_the_string_of_the_config) {
-  write("tokenizer_config.json", R"({"chat_template": "{{ bos_token }}|{{ eos_token }}", "bos_token": "<s>", "eos_token": {"content": "</s>"}})");
+  write("tokenizer_config.json",
+        R"({"chat_template": "{{ bos_token }}|{{ eos_token }}", "bos_token": "<s>", "eos_token": {"content": "</s>"}})");
   EXPECT_EQ(render(), "<s>|</s>");
 }
 
 TEST_F(chat_template_folder, reads_the_default_of_several) {
-  write("tokenizer_config.json", R"({"chat_template": [{"name": "tool_use", "template": "no"}, {"name": "default", "template": "yes"}]})");
+  write("tokenizer_config.json",
+        R"({"chat_template": [{"name": "tool_use", "template": "no"}, {"name": "default", "template": "yes"}]})");
   EXPECT_EQ(render(), "yes");
 }
 

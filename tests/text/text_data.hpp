@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
-inline std::filesystem::path text_data(std::string const& name) { return std::filesystem::path(GPUPLACE_TEST_DATA) / "text" / name; }
+inline std::filesystem::path text_data(std::string const& name) {
+  return std::filesystem::path(GPUPLACE_TEST_DATA) / "text" / name;
+}
 
 inline nlohmann::ordered_json stored_json(std::string const& name) {
   std::ifstream in(text_data(name));

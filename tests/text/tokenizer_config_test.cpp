@@ -8,9 +8,10 @@ using namespace gpuplace;
 using text::tokenizer_config;
 
 TEST(tokenizer_config, reads_tokens_as_text_or_as_objects) {
-  auto const c = tokenizer_config::parse(R"({"bos_token": {"content": "<s>"}, "eos_token": "</s>", "pad_token": null, "add_bos_token": true,
+  auto const c =
+      tokenizer_config::parse(R"({"bos_token": {"content": "<s>"}, "eos_token": "</s>", "pad_token": null, "add_bos_token": true,
                                              "chat_template": "hello"})")
-                     .value();
+          .value();
   EXPECT_EQ(c.bos_token(), "<s>");
   EXPECT_EQ(c.eos_token(), "</s>");
   EXPECT_FALSE(c.special_token("pad_token"));
@@ -20,7 +21,9 @@ TEST(tokenizer_config, reads_tokens_as_text_or_as_objects) {
 }
 
 TEST(tokenizer_config, takes_the_default_of_several_templates) {
-  auto const c = tokenizer_config::parse(R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})").value();
+  auto const c =
+      tokenizer_config::parse(R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})")
+          .value();
   EXPECT_EQ(c.chat_template, "d");
   EXPECT_EQ(c.named_templates.at("tool_use"), "t");
 }

@@ -44,7 +44,9 @@ error refusal(nlohmann::json const& file) {
 }  // namespace
 
 class small_tokenizer : public testing::TestWithParam<char const*> {};
-TEST_P(small_tokenizer, gives_the_ids_of_hugging_face) { expect_equal(small(GetParam()), stored_json(GetParam() + std::string(".expected.json"))); }
+TEST_P(small_tokenizer, gives_the_ids_of_hugging_face) {
+  expect_equal(small(GetParam()), stored_json(GetParam() + std::string(".expected.json")));
+}
 
 TEST_P(small_tokenizer, streams_what_it_decodes) {
   auto const t = small(GetParam());
@@ -76,8 +78,8 @@ TEST_P(small_tokenizer, knows_its_tokens_by_name_and_id) {
   EXPECT_EQ(t.decode(ids{-5, 1 << 30}), "");
 }
 INSTANTIATE_TEST_SUITE_P(kinds, small_tokenizer,
-                         testing::Values("smollm", "qwen", "llama3", "tekken", "flags", "llama2", "mistral", "gemma", "metaspace", "unigram",
-                                         "unigram_unknown"));
+                         testing::Values("smollm", "qwen", "llama3", "tekken", "flags", "llama2", "mistral", "gemma", "metaspace",
+                                         "unigram", "unigram_unknown"));
 
 class large_tokenizer : public testing::TestWithParam<char const*> {};
 TEST_P(large_tokenizer, gives_the_ids_of_hugging_face) {
@@ -155,7 +157,8 @@ TEST(tokenizer, refuses_regular_expressions_that_the_libraries_read_differently)
 }
 
 TEST(tokenizer, refuses_broken_files) {
-  for (auto const* text : {"", "{", "[]", "{}", R"({"model":7})", R"({"model":{"type":"BPE"}})"}) EXPECT_EQ(tokenizer::parse(text).error().code, errc::malformed) << text;
+  for (auto const* text : {"", "{", "[]", "{}", R"({"model":7})", R"({"model":{"type":"BPE"}})"})
+    EXPECT_EQ(tokenizer::parse(text).error().code, errc::malformed) << text;
   auto const broken = [](char const* pointer, nlohmann::json value) {
     auto file = file_of("qwen");
     file[nlohmann::json::json_pointer(pointer)] = std::move(value);

@@ -121,7 +121,8 @@ TEST(checkpoint, a_tensor_in_two_shards_is_refused) {
 }
 
 TEST(checkpoint, every_tensor_is_held_against_the_config) {
-  for (char const* name : {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM"})
+  for (char const* name :
+       {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM"})
     for (bool const tied : {false, true}) {
       temporary_folder const folder;
       auto const config = config_of(name, tied);
@@ -138,11 +139,10 @@ TEST(checkpoint, every_tensor_is_held_against_the_config) {
 
 TEST(checkpoint, wrong_shapes_and_formats_are_named) {
   temporary_folder const folder;
-  auto const shape = check_checkpoint(written(folder, with_change(qwen2, "model.layers.1.mlp.up_proj.weight",
-                                                                  [](owned_tensor& t) {
-                                                                    t = make_tensor(t.name, t.type, {16, 24});
-                                                                  })),
-                                      qwen2);
+  auto const shape =
+      check_checkpoint(written(folder, with_change(qwen2, "model.layers.1.mlp.up_proj.weight",
+                                                   [](owned_tensor& t) { t = make_tensor(t.name, t.type, {16, 24}); })),
+                       qwen2);
   EXPECT_EQ(shape.error().what, "tensor 'model.layers.1.mlp.up_proj.weight' is [16, 24] and config.json asks for [24, 16]");
   auto const format = check_checkpoint(
       written(folder,

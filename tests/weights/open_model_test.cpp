@@ -42,7 +42,8 @@ temporary_folder const& tiny_folder() {
 }  // namespace
 
 TEST(open_model, bytes_are_those_of_files_made_here) {
-  for (char const* name : {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM"})
+  for (char const* name :
+       {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM"})
     for (bool const tied : {false, true}) {
       temporary_folder const folder;
       auto json = tiny_config(name, tied);

@@ -29,7 +29,8 @@ public:
   torch_instance& operator=(torch_instance&&) noexcept;
   ~torch_instance();
 
-  cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens, generation_handler on_end);
+  cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
+                        generation_handler on_end);
   instance_load load() const;
   instance_statistics statistics() const;
 

@@ -58,6 +58,7 @@ inline result<device_id> parse_device_id(std::string_view text) {
 template <>
 struct std::hash<gpuplace::device_id> {
   std::size_t operator()(gpuplace::device_id const& id) const noexcept {
-    return std::hash<std::string>{}(id.host) * 31 + static_cast<std::size_t>(id.index) * 2 + (id.kind == gpuplace::device_kind::cpu);
+    return std::hash<std::string>{}(id.host) * 31 + static_cast<std::size_t>(id.index) * 2 +
+           (id.kind == gpuplace::device_kind::cpu);
   }
 };

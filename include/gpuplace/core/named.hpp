@@ -9,6 +9,8 @@ namespace gpuplace {
 
 /// `S::name` is what a spec string calls a strategy or backend.
 template <class S>
-concept has_name = requires { { S::name } -> std::convertible_to<std::string_view>; };
+concept has_name = requires {
+  { S::name } -> std::convertible_to<std::string_view>;
+};
 
 }  // namespace gpuplace

@@ -20,8 +20,15 @@ struct byte_suffix {
   double scale;
 };
 /// accelerate's rules: an `i` means 1024, without it 1000; letters may be of either case.
-inline constexpr std::array<byte_suffix, 9> byte_suffixes{{{"kib", 0x1p10}, {"mib", 0x1p20}, {"gib", 0x1p30}, {"tib", 0x1p40},
-                                                           {"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"tb", 1e12}, {"b", 1}}};
+inline constexpr std::array<byte_suffix, 9> byte_suffixes{{{"kib", 0x1p10},
+                                                           {"mib", 0x1p20},
+                                                           {"gib", 0x1p30},
+                                                           {"tib", 0x1p40},
+                                                           {"kb", 1e3},
+                                                           {"mb", 1e6},
+                                                           {"gb", 1e9},
+                                                           {"tb", 1e12},
+                                                           {"b", 1}}};
 
 inline std::string lowered(std::string_view text) {
   std::string out(text);
@@ -41,7 +48,9 @@ inline std::string_view trimmed(std::string_view text) {
 /// Errors:     errc::invalid_argument for anything else, negative or non-finite amounts included.
 inline result<bytes> parse_bytes(std::string_view text) {
   auto const refuse = [&] {
-    return error{errc::invalid_argument, "'" + std::string(text) + "' is not an amount of memory", {},
+    return error{errc::invalid_argument,
+                 "'" + std::string(text) + "' is not an amount of memory",
+                 {},
                  "write a number with a unit, such as 75GiB (binary), 75GB (decimal) or 512MiB"};
   };
   auto const body = detail::lowered(detail::trimmed(text));

@@ -22,9 +22,9 @@ inline constexpr bool is_result_of = std::is_same_v<std::remove_cvref_t<R>, resu
 
 #define GPUPLACE_DETAIL_CONCAT_(a, b) a##b
 #define GPUPLACE_DETAIL_CONCAT(a, b) GPUPLACE_DETAIL_CONCAT_(a, b)
-#define GPUPLACE_DETAIL_TRY(name, declaration, ...)              \
-  auto name = (__VA_ARGS__);                                     \
-  if (!name) return std::move(name).error();                     \
+#define GPUPLACE_DETAIL_TRY(name, declaration, ...) \
+  auto name = (__VA_ARGS__);                        \
+  if (!name) return std::move(name).error();        \
   declaration = *std::move(name)
 
 /// Binds the value of a result, or returns its error from the enclosing function:
@@ -33,7 +33,7 @@ inline constexpr bool is_result_of = std::is_same_v<std::remove_cvref_t<R>, resu
   GPUPLACE_DETAIL_TRY(GPUPLACE_DETAIL_CONCAT(gpuplace_try_, __LINE__), declaration, __VA_ARGS__)
 
 /// Returns the error of a result from the enclosing function; the value is not wanted.
-#define GPUPLACE_CHECK(...)                                                      \
-  do {                                                                           \
+#define GPUPLACE_CHECK(...)                                                                             \
+  do {                                                                                                  \
     if (auto gpuplace_check = (__VA_ARGS__); !gpuplace_check) return std::move(gpuplace_check).error(); \
   } while (false)

@@ -18,8 +18,14 @@ public:
   constexpr double gib() const { return static_cast<double>(count_) / (1024.0 * 1024.0 * 1024.0); }
 
   friend constexpr auto operator<=>(bytes, bytes) = default;
-  constexpr bytes& operator+=(bytes other) { count_ += other.count_; return *this; }
-  constexpr bytes& operator-=(bytes other) { count_ -= other.count_; return *this; }
+  constexpr bytes& operator+=(bytes other) {
+    count_ += other.count_;
+    return *this;
+  }
+  constexpr bytes& operator-=(bytes other) {
+    count_ -= other.count_;
+    return *this;
+  }
   friend constexpr bytes operator+(bytes a, bytes b) { return a += b; }
   friend constexpr bytes operator-(bytes a, bytes b) { return a -= b; }
   friend constexpr bytes operator*(bytes a, std::int64_t n) { return bytes{a.count_ * n}; }

@@ -17,12 +17,12 @@ enum class tied_head { shared, copied };
 /// The load of one replica. `sequences` and `context` size the KV cache; `step_tokens` sizes the workspace.
 struct demand {
   dtype type = dtype::bf16;
-  std::int64_t context = 4096;    ///< tokens a sequence may reach; vLLM's --max-model-len
-  std::int64_t sequences = 1;     ///< sequences in flight at once; vLLM's --max-num-seqs
-  std::int64_t requests = 0;      ///< requests expected in all; 0: unknown
-  std::int64_t step_tokens = 0;   ///< most tokens in one step; 0: as many as max_step_tokens() says
-  std::int64_t kv_page = 16;      ///< tokens a page of the KV cache holds
-  bool weights_only = false;      ///< plan as Hugging Face does: no KV cache, no workspace
+  std::int64_t context = 4096;         ///< tokens a sequence may reach; vLLM's --max-model-len
+  std::int64_t sequences = 1;          ///< sequences in flight at once; vLLM's --max-num-seqs
+  std::int64_t requests = 0;           ///< requests expected in all; 0: unknown
+  std::int64_t step_tokens = 0;        ///< most tokens in one step; 0: as many as max_step_tokens() says
+  std::int64_t kv_page = 16;           ///< tokens a page of the KV cache holds
+  bool weights_only = false;           ///< plan as Hugging Face does: no KV cache, no workspace
   tied_head head = tied_head::copied;  ///< where a tied head goes; place() sets it from the partition's choice
 
   /// A prompt is prefilled in chunks of at most this many tokens, beside one token of every running sequence.

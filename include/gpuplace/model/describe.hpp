@@ -74,21 +74,11 @@ inline unit describe_unit(model_config const& c, dtype type, unit_tensors const&
   u.flops_per_token = matrix_flops(from);
   auto const computed = compute_dtype(type);
   switch (u.kind) {
-    case unit_kind::vision:
-      size_vision(c, computed, u);
-      break;
-    case unit_kind::embedding:
-      size_embedding(c, computed, u);
-      break;
-    case unit_kind::decoder_layer:
-      size_decoder_layer(c, computed, layer, u);
-      break;
-    case unit_kind::final_norm:
-      size_final_norm(c, computed, u);
-      break;
-    case unit_kind::head:
-      size_head(c, computed, u);
-      break;
+    case unit_kind::vision: size_vision(c, computed, u); break;
+    case unit_kind::embedding: size_embedding(c, computed, u); break;
+    case unit_kind::decoder_layer: size_decoder_layer(c, computed, layer, u); break;
+    case unit_kind::final_norm: size_final_norm(c, computed, u); break;
+    case unit_kind::head: size_head(c, computed, u); break;
   }
   return u;
 }

@@ -63,8 +63,8 @@ inline result<dtype> parse_dtype(std::string_view text) {
   if (text == "bfloat16") return dtype::bf16;
   if (text == "float16" || text == "half") return dtype::fp16;
   if (text == "float32" || text == "float") return dtype::fp32;
-  return error{errc::invalid_argument, "unknown number format '" + std::string(text) + "'", {},
-               "one of fp32, bf16, fp16, int8, int4"};
+  return error{
+      errc::invalid_argument, "unknown number format '" + std::string(text) + "'", {}, "one of fp32, bf16, fp16, int8, int4"};
 }
 
 }  // namespace gpuplace

@@ -14,7 +14,7 @@ namespace gpuplace {
 
 /// FNV-1a over 64 bits: stable across machines and versions, not meant against forgery.
 class fnv1a {
- public:
+public:
   constexpr fnv1a& add(std::string_view text) {
     for (char const c : text) mix(static_cast<unsigned char>(c));
     mix(0xff);  // no UTF-8 text holds it: "ab","c" differs from "a","bc"
@@ -35,7 +35,7 @@ class fnv1a {
     return text;
   }
 
- private:
+private:
   constexpr void mix(unsigned char byte) { hash_ = (hash_ ^ byte) * 0x100000001b3u; }
   std::uint64_t hash_ = 0xcbf29ce484222325u;
 };

@@ -54,10 +54,10 @@ struct llama3_rope {
 struct yarn_rope {
   double factor = 1;
   std::int64_t original_context = 0;
-  double beta_fast = 32;         ///< turns in the original context from which a plane stays as it is
-  double beta_slow = 1;          ///< turns below which it is slowed by `factor`
-  double attention_factor = 1;   ///< cosines and sines are multiplied with it
-  bool truncate = true;          ///< the blended range is rounded outwards to whole planes
+  double beta_fast = 32;        ///< turns in the original context from which a plane stays as it is
+  double beta_slow = 1;         ///< turns below which it is slowed by `factor`
+  double attention_factor = 1;  ///< cosines and sines are multiplied with it
+  bool truncate = true;         ///< the blended range is rounded outwards to whole planes
 
   friend bool operator==(yarn_rope const&, yarn_rope const&) = default;
 };
@@ -79,9 +79,9 @@ struct vision_config {
   std::int64_t heads = 0;
   std::int64_t intermediate = 0;
   std::int64_t channels = 3;
-  std::int64_t patch = 14;           ///< pixels along one side of a patch
-  std::int64_t temporal_patch = 2;   ///< video frames in a patch; an image is repeated
-  std::int64_t spatial_merge = 2;    ///< patches along one side of what becomes one token
+  std::int64_t patch = 14;          ///< pixels along one side of a patch
+  std::int64_t temporal_patch = 2;  ///< video frames in a patch; an image is repeated
+  std::int64_t spatial_merge = 2;   ///< patches along one side of what becomes one token
 
   constexpr std::int64_t patches_per_token() const { return spatial_merge * spatial_merge; }
   constexpr std::int64_t patch_numbers() const { return channels * temporal_patch * patch * patch; }
@@ -100,27 +100,27 @@ struct model_config {
   std::int64_t vocabulary = 0;
   std::int64_t max_positions = 0;
   bool tied_embeddings = false;
-  bool qkv_bias = false;       ///< q, k and v projections (Qwen2; others with attention_bias)
-  bool output_bias = false;    ///< o projection (with attention_bias)
+  bool qkv_bias = false;     ///< q, k and v projections (Qwen2; others with attention_bias)
+  bool output_bias = false;  ///< o projection (with attention_bias)
   bool mlp_bias = false;
-  bool qk_norm = false;        ///< RMSNorm of each query and key head (Qwen3, Gemma 3)
-  bool output_norms = false;   ///< RMSNorm of what attention and MLP return, too (Gemma)
-  bool offset_norms = false;   ///< norms are stored as the difference from 1 (Gemma)
+  bool qk_norm = false;           ///< RMSNorm of each query and key head (Qwen3, Gemma 3)
+  bool output_norms = false;      ///< RMSNorm of what attention and MLP return, too (Gemma)
+  bool offset_norms = false;      ///< norms are stored as the difference from 1 (Gemma)
   bool scaled_embedding = false;  ///< embeddings are multiplied by the root of the hidden size (Gemma)
   activation gate = activation::silu;
   double rms_epsilon = 1e-6;
-  double query_scalar = 0;      ///< scores are divided by its root; 0: head_dim
-  double attention_softcap = 0; ///< scores s become cap * tanh(s / cap); 0: they stay (Gemma 2)
-  double logit_softcap = 0;     ///< likewise the logits
+  double query_scalar = 0;       ///< scores are divided by its root; 0: head_dim
+  double attention_softcap = 0;  ///< scores s become cap * tanh(s / cap); 0: they stay (Gemma 2)
+  double logit_softcap = 0;      ///< likewise the logits
   rotary rope;
   std::optional<rotary> local_rope;  ///< of sliding layers where they turn otherwise (Gemma 3)
   std::int64_t sliding_window = 0;   ///< positions that a sliding layer sees, the token's own counted; 0: full attention
   std::vector<bool> sliding_layers;  ///< one entry a layer; empty where none slides
-  dtype type = dtype::bf16;         ///< format of the checkpoint's weights
+  dtype type = dtype::bf16;          ///< format of the checkpoint's weights
   std::vector<std::int32_t> end_tokens;
   std::optional<std::int32_t> begin_token;
   std::optional<vision_config> vision;  ///< a tower before the embedding; sized for planning
-  bool text_part = false;  ///< the language model of a checkpoint whose other towers are left out
+  bool text_part = false;               ///< the language model of a checkpoint whose other towers are left out
 
   bool slides(std::int64_t layer) const {
     auto const at = static_cast<std::size_t>(layer);

@@ -44,7 +44,7 @@ namespace detail {
 
 /// Collects the tensors of one module.
 class tensor_list {
- public:
+public:
   explicit tensor_list(std::string module, bool quantizable = false) : module_(std::move(module)), quantizable_(quantizable) {}
 
   tensor_list& vector(std::string_view name, std::int64_t size) { return add(name, {size}, false); }
@@ -58,7 +58,7 @@ class tensor_list {
   }
   unit_tensors as(unit_kind kind) && { return {std::move(module_), kind, std::move(tensors_)}; }
 
- private:
+private:
   std::string module_;
   bool quantizable_;
   std::vector<tensor_spec> tensors_;

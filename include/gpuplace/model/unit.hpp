@@ -33,16 +33,16 @@ struct unit {
   unit_kind kind = unit_kind::decoder_layer;
   unit_phase phase = unit_phase::decode;
 
-  bytes weight_bytes;              ///< parameters and buffers; a tied head counts as if it had a weight of its own
-  bool tied = false;               ///< a head that shares the embedding's weight: a plan may count it once, see tied_head
-  bytes kv_bytes_per_token;        ///< KV cache of one token; zero for all but decoder layers
-  std::int64_t kv_window = 0;      ///< tokens a sliding window shows; 0: the whole context
-  bytes output_bytes_per_token;    ///< what the next unit receives: one hidden state, or the logits after the head
-  bytes workspace_bytes_per_token; ///< temporaries while one token passes (for the head: one sampled row), output included
+  bytes weight_bytes;               ///< parameters and buffers; a tied head counts as if it had a weight of its own
+  bool tied = false;                ///< a head that shares the embedding's weight: a plan may count it once, see tied_head
+  bytes kv_bytes_per_token;         ///< KV cache of one token; zero for all but decoder layers
+  std::int64_t kv_window = 0;       ///< tokens a sliding window shows; 0: the whole context
+  bytes output_bytes_per_token;     ///< what the next unit receives: one hidden state, or the logits after the head
+  bytes workspace_bytes_per_token;  ///< temporaries while one token passes (for the head: one sampled row), output included
 
-  double flops_per_token = 0;                ///< matrix products with the weights: two a parameter
-  double attention_flops_per_position = 0;   ///< and for each position that a token attends to
-  bytes read_bytes_per_token;                ///< weights read for one token where that is not all of them (an embedding's row)
+  double flops_per_token = 0;               ///< matrix products with the weights: two a parameter
+  double attention_flops_per_position = 0;  ///< and for each position that a token attends to
+  bytes read_bytes_per_token;               ///< weights read for one token where that is not all of them (an embedding's row)
 
   friend bool operator==(unit const&, unit const&) = default;
 };

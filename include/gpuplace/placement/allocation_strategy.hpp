@@ -34,7 +34,8 @@ concept allocation_strategy = has_name<S> && has_propose<S> && std::copy_constru
 /// True, or a compile error that says what to write.
 template <class S>
 consteval bool check_allocation_strategy() {
-  static_assert(std::copy_constructible<S>, "an allocation strategy must be copyable: the plan, the simulation and the run each keep one");
+  static_assert(std::copy_constructible<S>,
+                "an allocation strategy must be copyable: the plan, the simulation and the run each keep one");
   static_assert(has_name<S>, "an allocation strategy needs a name: write  static constexpr std::string_view name = \"...\";");
   static_assert(has_propose<S>,
                 "an allocation strategy needs:  gpuplace::result<std::vector<gpuplace::candidate>> "

@@ -24,7 +24,10 @@ struct step_work {
   }
   /// `prompts` prompts of `length` tokens, none of them in the cache before.
   static constexpr step_work prefill(double prompts, double length) {
-    return {.tokens = prompts * length, .sampled = prompts, .cached = prompts * length, .attended = prompts * length * (length + 1) / 2};
+    return {.tokens = prompts * length,
+            .sampled = prompts,
+            .cached = prompts * length,
+            .attended = prompts * length * (length + 1) / 2};
   }
   friend constexpr step_work operator+(step_work a, step_work const& b) {
     return {a.tokens + b.tokens, a.sampled + b.sampled, a.cached + b.cached, a.attended + b.attended};

@@ -30,9 +30,11 @@ inline std::string explain_replica(replica const& r, stages const& spans, model_
   auto const slowest = static_cast<std::size_t>(std::ranges::max_element(cost.stages) - cost.stages.begin());
   std::string text;
   for (std::size_t s = 0; s < spans.size(); ++s) {
-    text += "    " + to_string(r.stages[s].device) + ": " + in_microseconds(cost.stages[s]) + (spans.size() > 1 && s == slowest ? " (slowest stage)" : "");
+    text += "    " + to_string(r.stages[s].device) + ": " + in_microseconds(cost.stages[s]) +
+            (spans.size() > 1 && s == slowest ? " (slowest stage)" : "");
     if (s < cost.hops.size())
-      text += ", then " + view.path(spans[s].device, spans[s + 1].device).label() + " to " + to_string(r.stages[s + 1].device) + ": " + in_microseconds(cost.hops[s]);
+      text += ", then " + view.path(spans[s].device, spans[s + 1].device).label() + " to " + to_string(r.stages[s + 1].device) +
+              ": " + in_microseconds(cost.hops[s]);
     text += "\n";
   }
   return text;
@@ -48,7 +50,8 @@ inline result<std::string> explain(plan const& p, std::vector<model_description>
   std::string text;
   for (std::size_t m = 0; m < models.size(); ++m) {
     auto const& planned = p.models[m];
-    text += planned.role + " " + planned.name + ": one decode step of " + std::to_string(planned.batch) + " x " + std::to_string(planned.context) + " tokens\n";
+    text += planned.role + " " + planned.name + ": one decode step of " + std::to_string(planned.batch) + " x " +
+            std::to_string(planned.context) + " tokens\n";
     auto const& r = planned.replicas.front();
     GPUPLACE_TRY(auto const spans, detail::spans_of(r, models[m].units, view, planned.name));
     text += detail::explain_replica(r, spans, models[m], planned, view);
@@ -57,7 +60,8 @@ inline result<std::string> explain(plan const& p, std::vector<model_description>
   text += "room left\n";
   for (auto const& d : p.devices) {
     auto const room = d.capacity_bytes - d.used_bytes;
-    text += "    " + to_string(d.id) + ": " + to_string(room) + " of " + to_string(d.capacity_bytes) + (d.used_bytes.count() == 0 ? " (idle)" : "") + "\n";
+    text += "    " + to_string(d.id) + ": " + to_string(room) + " of " + to_string(d.capacity_bytes) +
+            (d.used_bytes.count() == 0 ? " (idle)" : "") + "\n";
     if (d.used_bytes.count() > 0 && (!tightest || room < tightest->capacity_bytes - tightest->used_bytes)) tightest = &d;
   }
   if (tightest) text += "memory binds first on " + to_string(tightest->id) + "\n";

@@ -39,7 +39,8 @@ inline result<bytes> read_amount(std::string_view text, std::string const& where
 
 inline result<std::pair<std::size_t, bytes>> read_limit(std::string const& key, nlohmann::ordered_json const& value) {
   if (key == "cpu" || key == "disk" || key == "mps")
-    return error{errc::unsupported, "a limit for '" + key + "': weights are not offloaded", "max_memory", "leave the entry out, or plan on cpu: devices"};
+    return error{errc::unsupported, "a limit for '" + key + "': weights are not offloaded", "max_memory",
+                 "leave the entry out, or plan on cpu: devices"};
   std::string_view digits = key;
   if (constexpr std::string_view prefix = "cuda:"; digits.starts_with(prefix)) digits.remove_prefix(prefix.size());
   std::size_t position = 0;
@@ -47,7 +48,8 @@ inline result<std::pair<std::size_t, bytes>> read_limit(std::string const& key, 
   if (failed != std::errc{} || end != digits.data() + digits.size()) return bad_limits("'" + key + "' is not a device number");
   if (value.is_number_unsigned()) {
     auto const amount = value.get<std::uint64_t>();
-    if (amount > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return bad_limits("the limit of device " + key + " is too large");
+    if (amount > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      return bad_limits("the limit of device " + key + " is too large");
     return std::pair{position, bytes{static_cast<std::int64_t>(amount)}};
   }
   if (!value.is_string()) return bad_limits("the limit of device " + key + " is neither a text nor a number of bytes");
@@ -69,7 +71,8 @@ inline result<memory_limits> parse_memory_limits(std::string_view text) {
     if (!map.is_object() || map.empty()) return detail::bad_limits("'" + std::string(body) + "' is not a map of limits");
     for (auto const& [key, value] : map.items()) {
       GPUPLACE_TRY(auto const entry, detail::read_limit(key, value));
-      if (!limits.by_position.insert(entry).second) return detail::bad_limits("device " + std::to_string(entry.first) + " has two limits");
+      if (!limits.by_position.insert(entry).second)
+        return detail::bad_limits("device " + std::to_string(entry.first) + " has two limits");
     }
     return limits;
   }
@@ -98,7 +101,8 @@ inline result<limited_view> apply(memory_limits const& limits, device_group cons
   std::vector<bytes> amounts;
   for (auto const& [position, limit] : limits.by_position) {
     if (position >= view.size())
-      return error{errc::not_found, "there is no device " + std::to_string(position) + ": the view has " + std::to_string(view.size()), "max_memory",
+      return error{errc::not_found,
+                   "there is no device " + std::to_string(position) + ": the view has " + std::to_string(view.size()), "max_memory",
                    "name devices 0 to " + std::to_string(view.size() - 1)};
     if (limit.count() == 0) continue;
     if (limit > view.capacity(position))
@@ -107,7 +111,8 @@ inline result<limited_view> apply(memory_limits const& limits, device_group cons
     kept.push_back(position);
     amounts.push_back(std::min(limit, view.capacity(position)));
   }
-  if (kept.empty()) return error{errc::does_not_fit, "the limits exclude every device", "max_memory", "give at least one device a limit above 0"};
+  if (kept.empty())
+    return error{errc::does_not_fit, "the limits exclude every device", "max_memory", "give at least one device a limit above 0"};
   made.view = view.subset(kept).with_limits(amounts);
   return made;
 }

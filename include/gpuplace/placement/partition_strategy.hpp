@@ -36,7 +36,9 @@ concept has_partition = requires(S const& s, std::span<unit const> units, device
 
 /// Optional: `S::head` says whether a tied head is shared with the embedding or copied; copied where it is silent.
 template <class S>
-concept has_tied_head = requires { { S::head } -> std::convertible_to<tied_head>; };
+concept has_tied_head = requires {
+  { S::head } -> std::convertible_to<tied_head>;
+};
 
 /// How do a model's units spread over one device group? Checked against concrete types, so a plain member
 /// function satisfies it and the erased form costs one virtual call.
@@ -46,7 +48,8 @@ concept partition_strategy = has_name<S> && has_partition<S> && std::copy_constr
 /// True, or a compile error that says what to write.
 template <class S>
 consteval bool check_partition_strategy() {
-  static_assert(std::copy_constructible<S>, "a partition strategy must be copyable: the plan, the simulation and the run each keep one");
+  static_assert(std::copy_constructible<S>,
+                "a partition strategy must be copyable: the plan, the simulation and the run each keep one");
   static_assert(has_name<S>, "a partition strategy needs a name: write  static constexpr std::string_view name = \"...\";");
   static_assert(has_partition<S>,
                 "a partition strategy needs:  gpuplace::result<gpuplace::stages> partition(std::span<gpuplace::unit const>, "

@@ -26,7 +26,8 @@ struct replica_cost {
 
 /// The cost of `work` on a partition of `units` over `group`.
 /// Complexity: O(units)
-inline replica_cost cost_of(stages const& spans, std::span<unit const> units, device_group const& group, step_work const& work, dtype type) {
+inline replica_cost cost_of(stages const& spans, std::span<unit const> units, device_group const& group, step_work const& work,
+                            dtype type) {
   replica_cost cost;
   for (std::size_t i = 0; i < spans.size(); ++i) {
     auto const& s = spans[i];

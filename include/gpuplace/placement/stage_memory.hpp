@@ -41,13 +41,15 @@ inline stage_memory memory_of(std::span<unit const> units, demand const& load, m
 inline std::vector<stage_memory> memory_of(stages const& spans, std::span<unit const> units, demand const& load,
                                            memory_profile const& profile = {}) {
   auto const holds_embedding = [&](stage_span const& s) {
-    return std::ranges::any_of(units.subspan(s.first, s.last - s.first), [](unit const& u) { return u.kind == unit_kind::embedding; });
+    return std::ranges::any_of(units.subspan(s.first, s.last - s.first),
+                               [](unit const& u) { return u.kind == unit_kind::embedding; });
   };
   auto const first = std::ranges::find_if(spans, holds_embedding);
   std::vector<stage_memory> needs;
   needs.reserve(spans.size());
   for (auto const& s : spans)
-    needs.push_back(memory_of(units.subspan(s.first, s.last - s.first), load, profile, first != spans.end() && first->device == s.device));
+    needs.push_back(
+        memory_of(units.subspan(s.first, s.last - s.first), load, profile, first != spans.end() && first->device == s.device));
   return needs;
 }
 

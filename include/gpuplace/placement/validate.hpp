@@ -31,7 +31,8 @@ inline bool weights_only(model_plan const& planned) {
 }
 
 /// The replica's chain as spans over the model's units.
-inline result<stages> spans_of(replica const& r, std::vector<unit> const& units, device_group const& view, std::string const& where) {
+inline result<stages> spans_of(replica const& r, std::vector<unit> const& units, device_group const& view,
+                               std::string const& where) {
   stages spans;
   std::size_t next = 0;
   for (auto const& s : r.stages) {
@@ -42,7 +43,8 @@ inline result<stages> spans_of(replica const& r, std::vector<unit> const& units,
     auto const first = next;
     for (auto const& name : s.units) {
       if (next == units.size() || units[next].name != name)
-        return wrong_plan("unit " + name + " stands where " + (next == units.size() ? std::string("the chain is complete") : units[next].name + " is due"),
+        return wrong_plan("unit " + name + " stands where " +
+                              (next == units.size() ? std::string("the chain is complete") : units[next].name + " is due"),
                           where + ", " + to_string(s.device), "every unit once, in the model's order");
       ++next;
     }
@@ -50,8 +52,9 @@ inline result<stages> spans_of(replica const& r, std::vector<unit> const& units,
     spans.push_back({.device = *device, .first = first, .last = next});
   }
   if (next != units.size())
-    return wrong_plan("unit " + units[next].name + " and " + std::to_string(units.size() - next - 1) + " after it are placed nowhere", where,
-                      "every unit once, in the model's order");
+    return wrong_plan(
+        "unit " + units[next].name + " and " + std::to_string(units.size() - next - 1) + " after it are placed nowhere", where,
+        "every unit once, in the model's order");
   return spans;
 }
 
@@ -65,17 +68,23 @@ inline result<stages> spans_of(replica const& r, std::vector<unit> const& units,
 inline result<void> validate(plan const& p, std::vector<model_description> const& models, device_group const& view,
                              memory_profile const& profile = {}) {
   if (models.size() != p.models.size())
-    return detail::wrong_plan("the plan places " + std::to_string(p.models.size()) + " models, " + std::to_string(models.size()) + " are given", "plan",
-                              "give one --model for each of the plan's models, in its order");
+    return detail::wrong_plan(
+        "the plan places " + std::to_string(p.models.size()) + " models, " + std::to_string(models.size()) + " are given", "plan",
+        "give one --model for each of the plan's models, in its order");
   std::map<std::size_t, bytes> used;
   for (std::size_t m = 0; m < models.size(); ++m) {
     auto const& planned = p.models[m];
     if (!planned.fingerprint.empty() && !same_model(planned.fingerprint, models[m].fingerprint))
-      return error{errc::mismatch, "the plan was made for another model (" + planned.fingerprint + ", here " + models[m].fingerprint + ")", planned.name,
-                   "plan again for " + models[m].source};
-    if (planned.replicas.empty()) return detail::wrong_plan("a model without replicas", planned.name, "give it a replica, or remove the model");
-    demand const load{.type = planned.type, .context = planned.context, .sequences = planned.batch,
-                      .weights_only = detail::weights_only(planned), .head = planned.head};
+      return error{errc::mismatch,
+                   "the plan was made for another model (" + planned.fingerprint + ", here " + models[m].fingerprint + ")",
+                   planned.name, "plan again for " + models[m].source};
+    if (planned.replicas.empty())
+      return detail::wrong_plan("a model without replicas", planned.name, "give it a replica, or remove the model");
+    demand const load{.type = planned.type,
+                      .context = planned.context,
+                      .sequences = planned.batch,
+                      .weights_only = detail::weights_only(planned),
+                      .head = planned.head};
     for (std::size_t r = 0; r < planned.replicas.size(); ++r) {
       auto const where = planned.name + ", replica " + std::to_string(r);
       GPUPLACE_TRY(auto const spans, detail::spans_of(planned.replicas[r], models[m].units, view, where));
@@ -85,7 +94,8 @@ inline result<void> validate(plan const& p, std::vector<model_description> const
   }
   for (auto const& [d, need] : used)
     if (need + profile.base() > view.capacity(d))
-      return error{errc::does_not_fit, "the plan needs " + to_string(need + profile.base()) + ", there are " + to_string(view.capacity(d)),
+      return error{errc::does_not_fit,
+                   "the plan needs " + to_string(need + profile.base()) + ", there are " + to_string(view.capacity(d)),
                    to_string(view[d].id), "plan again on this machine, or free memory there"};
   return {};
 }

@@ -55,12 +55,9 @@ inline ordered stage_json(stage const& s) {
 inline ordered replica_json(replica const& r, std::span<replica const> copies = {}) {
   auto stages = ordered::array();
   for (auto const& s : r.stages) stages.push_back(stage_json(s));
-  ordered object{{"group", text_or_null(r.group)},
-                 {"rank", r.rank},
-                 {"adapters", r.adapters},
-                 {"endpoint", text_or_null(r.endpoint)},
-                 {"micro_batches", r.micro_batches},
-                 {"stages", std::move(stages)}};
+  ordered object{{"group", text_or_null(r.group)},   {"rank", r.rank},
+                 {"adapters", r.adapters},           {"endpoint", text_or_null(r.endpoint)},
+                 {"micro_batches", r.micro_batches}, {"stages", std::move(stages)}};
   for (auto const& copy : copies) {
     auto devices = ordered::array();
     for (auto const& s : copy.stages) devices.push_back(to_string(s.device));
@@ -78,8 +75,9 @@ inline bool equal_but_for_device(stage const& a, stage const& b) {
 }
 
 inline bool equal_but_for_devices(replica const& a, replica const& b) {
-  return a.group == b.group && a.rank == b.rank && a.adapters == b.adapters && a.endpoint == b.endpoint && a.micro_batches == b.micro_batches &&
-         a.extra == b.extra && std::equal(a.stages.begin(), a.stages.end(), b.stages.begin(), b.stages.end(), equal_but_for_device);
+  return a.group == b.group && a.rank == b.rank && a.adapters == b.adapters && a.endpoint == b.endpoint &&
+         a.micro_batches == b.micro_batches && a.extra == b.extra &&
+         std::equal(a.stages.begin(), a.stages.end(), b.stages.begin(), b.stages.end(), equal_but_for_device);
 }
 
 inline ordered replicas_json(std::span<replica const> replicas) {

@@ -8,11 +8,11 @@ namespace gpuplace {
 
 /// Memory that an execution backend takes on every device it uses.
 struct memory_profile {
-  bytes fixed;                    ///< context, library workspaces: once for each device and process
-  bytes per_step_token;           ///< beside the units' own workspace, for each token of the largest step
-  bytes per_graph;                ///< for each captured graph
-  int graphs = 0;                 ///< how many graphs are captured on a device
-  bytes granularity{1};           ///< what the allocator rounds up to
+  bytes fixed;           ///< context, library workspaces: once for each device and process
+  bytes per_step_token;  ///< beside the units' own workspace, for each token of the largest step
+  bytes per_graph;       ///< for each captured graph
+  int graphs = 0;        ///< how many graphs are captured on a device
+  bytes granularity{1};  ///< what the allocator rounds up to
 
   constexpr bytes round_up(bytes amount) const {
     auto const step = granularity.count() > 0 ? granularity.count() : 1;

@@ -24,8 +24,8 @@ struct stage {
   device_id device;
   std::vector<std::string> units;
   bytes weight_bytes;
-  bytes kv_bytes;         ///< the demand: what context and sequences need
-  bytes kv_pool_bytes;    ///< the grant: all that is left under the limit, at least kv_bytes
+  bytes kv_bytes;       ///< the demand: what context and sequences need
+  bytes kv_pool_bytes;  ///< the grant: all that is left under the limit, at least kv_bytes
   bytes workspace_bytes;
   int tensor_parallel = 1;
   unknown_keys extra;
@@ -58,8 +58,8 @@ struct model_plan {
   std::int64_t context = 0;
   std::int64_t batch = 0;
   coupling how = coupling::independent;
-  bool tied_embeddings = false;            ///< the head multiplies with the embedding's weight
-  tied_head head = tied_head::copied;      ///< where such a head is
+  bool tied_embeddings = false;        ///< the head multiplies with the embedding's weight
+  tied_head head = tied_head::copied;  ///< where such a head is
   std::vector<replica> replicas;
   unknown_keys extra;
 
@@ -73,8 +73,8 @@ struct planned_device {
   std::string uuid;
   std::string pci;
   int physical_index = 0;  ///< its number before any renumbering; -1 is unknown
-  bytes capacity_bytes;  ///< the limit that the plan keeps
-  bytes used_bytes;      ///< weights, KV demand and workspace of all stages, and the backend's base
+  bytes capacity_bytes;    ///< the limit that the plan keeps
+  bytes used_bytes;        ///< weights, KV demand and workspace of all stages, and the backend's base
   unknown_keys extra;
 
   friend bool operator==(planned_device const&, planned_device const&) = default;

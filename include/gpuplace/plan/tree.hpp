@@ -159,8 +159,8 @@ inline std::string predicted_text(plan const& p) {
   std::string text;
   for (auto const& one : p.predicted) {
     std::array<char, 160> numbers{};
-    std::snprintf(numbers.data(), numbers.size(), "%s a decode step, %s a prompt, %.4g tokens/s\n", duration_text(one.decode_step).c_str(),
-                  duration_text(one.prefill).c_str(), one.tokens_per_second);
+    std::snprintf(numbers.data(), numbers.size(), "%s a decode step, %s a prompt, %.4g tokens/s\n",
+                  duration_text(one.decode_step).c_str(), duration_text(one.prefill).c_str(), one.tokens_per_second);
     text += one.role + " (predicted): " + numbers.data();
   }
   return text;

@@ -40,7 +40,8 @@ inline std::string standard_library_name() {
 #if defined(_LIBCPP_VERSION)
   return "libc++ " + std::to_string(_LIBCPP_VERSION / 1000);
 #elif defined(_GLIBCXX_RELEASE)
-  std::string name = "libstdc++ " + std::to_string(_GLIBCXX_RELEASE) + ", _GLIBCXX_USE_CXX11_ABI=" + std::to_string(_GLIBCXX_USE_CXX11_ABI);
+  std::string name =
+      "libstdc++ " + std::to_string(_GLIBCXX_RELEASE) + ", _GLIBCXX_USE_CXX11_ABI=" + std::to_string(_GLIBCXX_USE_CXX11_ABI);
 #if defined(_GLIBCXX_DEBUG)
   name += ", _GLIBCXX_DEBUG";
 #endif
@@ -59,8 +60,8 @@ std::string fold_sizes() {
 }
 
 inline std::string layout_name() {
-  return fold_sizes<error, unit, device, device_group, path, demand, model_config, model_description, workload, candidate, stage_span,
-                    memory_profile, plan, model_plan, replica, spec, instance_load, routing_request, decision, outcome,
+  return fold_sizes<error, unit, device, device_group, path, demand, model_config, model_description, workload, candidate,
+                    stage_span, memory_profile, plan, model_plan, replica, spec, instance_load, routing_request, decision, outcome,
                     replica_start, generation_request, generation, any_allocation, any_partition, any_routing, any_instance,
                     any_backend, registries>();
 }
@@ -72,15 +73,20 @@ inline abi_part const* find_part(std::vector<abi_part> const& parts, std::string
 }
 
 /// What to rebuild a plugin with, where `part` differs.
-inline std::string remedy_for(abi_part const& part) { return part.name == "layout" ? "this program's own gpuplace headers" : part.name + ' ' + part.value; }
+inline std::string remedy_for(abi_part const& part) {
+  return part.name == "layout" ? "this program's own gpuplace headers" : part.name + ' ' + part.value;
+}
 
 }  // namespace detail
 
 /// The parts that the file which calls this is compiled with.
 inline std::vector<abi_part> abi_parts() {
   auto const boost = std::to_string(BOOST_VERSION / 100'000) + '.' + std::to_string(BOOST_VERSION / 100 % 1'000);
-  return {{"gpuplace", std::string(library_version)}, {"compiler", detail::compiler_name()}, {"C++ library", detail::standard_library_name()},
-          {"Boost", boost}, {"layout", detail::layout_name()}};
+  return {{"gpuplace", std::string(library_version)},
+          {"compiler", detail::compiler_name()},
+          {"C++ library", detail::standard_library_name()},
+          {"Boost", boost},
+          {"layout", detail::layout_name()}};
 }
 
 /// `parts` as text, one `name: value` a line.
@@ -118,11 +124,13 @@ inline result<void> check_abi_tag(std::string_view tag, std::string const& file,
   for (auto const& our : ours) {
     auto const* their = detail::find_part(theirs, our.name);
     if (!their) differs("it does not say its " + our.name + ", here it is " + our.value, detail::remedy_for(our));
-    else if (their->value != our.value) differs(our.name + ' ' + detail::printable(their->value) + ", here it is " + our.value, detail::remedy_for(our));
+    else if (their->value != our.value)
+      differs(our.name + ' ' + detail::printable(their->value) + ", here it is " + our.value, detail::remedy_for(our));
   }
   for (auto const& their : theirs)
     if (!detail::find_part(ours, their.name))
-      differs(detail::printable(their.name + ' ' + their.value) + ", which this program knows nothing of", "this program's own gpuplace headers");
+      differs(detail::printable(their.name + ' ' + their.value) + ", which this program knows nothing of",
+              "this program's own gpuplace headers");
   if (differences.empty()) return {};
   return error{errc::mismatch, "the plugin was built with " + differences, file, "rebuild it with " + remedies};
 }

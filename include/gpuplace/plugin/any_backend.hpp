@@ -24,7 +24,8 @@ public:
     requires(!std::same_as<I, any_instance> && model_instance<I>)
   any_instance(I instance) : object_(std::make_unique<model<I>>(std::move(instance))) {}
 
-  cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens, generation_handler on_end) {
+  cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
+                        generation_handler on_end) {
     auto cancel = object_->start(std::move(request), std::move(where), std::move(on_tokens), std::move(on_end));
     if (!object_.library()) return cancel;
     return kept_cancel{object_.library(), std::move(cancel)};
@@ -82,7 +83,8 @@ public:
 
   template <class B>
     requires(!std::same_as<B, any_backend> && execution_backend<B>)
-  any_backend(B backend) : name(backend.name), label(name), level(backend.level), object_(std::make_unique<model<B>>(std::move(backend))) {}
+  any_backend(B backend)
+      : name(backend.name), label(name), level(backend.level), object_(std::make_unique<model<B>>(std::move(backend))) {}
 
   memory_profile memory() const { return object_->memory(); }
   clock_function time() const { return object_->time(); }

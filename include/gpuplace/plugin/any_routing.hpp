@@ -26,7 +26,11 @@ public:
 
   template <class S>
     requires(!std::same_as<S, any_routing> && routing_strategy<S>)
-  any_routing(S strategy) : name(strategy.name), label(name), wants_count(gpuplace::wants_count(strategy)), object_(std::make_unique<model<S>>(std::move(strategy))) {}
+  any_routing(S strategy)
+      : name(strategy.name),
+        label(name),
+        wants_count(gpuplace::wants_count(strategy)),
+        object_(std::make_unique<model<S>>(std::move(strategy))) {}
 
   decision route(routing_request const& request, fleet_view const& fleet) const { return object_->route(request, fleet); }
   void begin(std::size_t count) { object_->begin(count); }
@@ -45,7 +49,9 @@ private:
   template <class S>
   struct model final : interface {
     explicit model(S s) : strategy(std::move(s)) {}
-    decision route(routing_request const& request, fleet_view const& fleet) const override { return strategy.route(request, fleet); }
+    decision route(routing_request const& request, fleet_view const& fleet) const override {
+      return strategy.route(request, fleet);
+    }
     void begin([[maybe_unused]] std::size_t count) override {
       if constexpr (has_begin<S>) strategy.begin(count);
     }

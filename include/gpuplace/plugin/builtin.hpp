@@ -29,7 +29,8 @@ namespace detail {
 inline constexpr std::int64_t most_devices = 1'000'000;
 
 template <class Any>
-void add_builtin(registry<Any>& to, std::string_view name, std::string usage, std::string description, typename registry<Any>::factory make) {
+void add_builtin(registry<Any>& to, std::string_view name, std::string usage, std::string description,
+                 typename registry<Any>::factory make) {
   [[maybe_unused]] auto const added = to.add(std::string(name), std::move(usage), std::move(description), std::move(make));
   assert(added);
 }
@@ -69,8 +70,8 @@ inline result<any_partition> make_manual(spec const& asked) {
 inline registry<any_allocation> builtin_allocations() {
   registry<any_allocation> known("allocation");
   detail::add_plain<auto_allocation>(known, "the fastest of what the others propose");
-  detail::add_builtin(known, data_parallel::name, "data_parallel(N)", "N replicas on devices of their own; one for each device without N",
-                      detail::make_data_parallel);
+  detail::add_builtin(known, data_parallel::name, "data_parallel(N)",
+                      "N replicas on devices of their own; one for each device without N", detail::make_data_parallel);
   detail::add_plain<one_group>(known, "one replica that may use all devices");
   detail::add_builtin(known, ratio::name, "ratio(A:B)", "A shares of the devices for the first model, B for the second, and so on",
                       detail::make_ratio);
@@ -86,8 +87,8 @@ inline registry<any_partition> builtin_partitions() {
   detail::add_plain<whole>(known, "all of a replica on one device");
   detail::add_plain<even>(known, "the same number of layers on every device of a replica");
   detail::add_plain<sequential>(known, "each device filled in order");
-  detail::add_builtin(known, manual::name, "manual(MAP)", "where a device_map says: cuda:0, {'model': 0, 'lm_head': 1} in quotes, or a file",
-                      detail::make_manual);
+  detail::add_builtin(known, manual::name, "manual(MAP)",
+                      "where a device_map says: cuda:0, {'model': 0, 'lm_head': 1} in quotes, or a file", detail::make_manual);
   return known;
 }
 

@@ -32,7 +32,8 @@ inline result<plugin_entry> open_entry(boost::dll::shared_library const& library
     return error{errc::malformed, "is no plugin of gpuplace: it exports no function " + std::string(plugin_symbol), file,
                  "write  extern \"C\" gpuplace::plugin_entry gpuplace_plugin() { return gpuplace::plugin_of<&add_strategies>(); }  "
                  "and let it be visible where the plugin hides its symbols"};
-  GPUPLACE_TRY(auto const entry, without_exceptions(file, [&]() -> result<plugin_entry> { return library.get<plugin_entry()>(plugin_symbol)(); }));
+  GPUPLACE_TRY(auto const entry,
+               without_exceptions(file, [&]() -> result<plugin_entry> { return library.get<plugin_entry()>(plugin_symbol)(); }));
   GPUPLACE_CHECK(check_abi_tag(entry.abi ? entry.abi : "", file));
   if (!entry.add) return error{errc::malformed, "has no function that adds its strategies", file, "give gpuplace::plugin_of one"};
   return entry;

@@ -41,7 +41,7 @@ public:
     std::string usage;        ///< `ratio(A:B)`
     std::string description;  ///< one clause without a full stop
     factory make;
-    std::string origin;       ///< the plugin's file; empty for what the program brings itself
+    std::string origin;  ///< the plugin's file; empty for what the program brings itself
   };
 
   /// @param kind  what is made, for messages: "allocation"
@@ -56,7 +56,8 @@ public:
       return error{errc::invalid_argument, "'" + detail::printable(name) + "' is no name", kind_ + " registry",
                    "use letters, digits, '_', '-' and '.', a letter first"};
     if (auto const* taken = find(name))
-      return error{errc::invalid_argument, kind_ + " '" + name + "' is registered already" + (taken->origin.empty() ? "" : " by " + taken->origin),
+      return error{errc::invalid_argument,
+                   kind_ + " '" + name + "' is registered already" + (taken->origin.empty() ? "" : " by " + taken->origin),
                    kind_ + " registry", "choose another name"};
     if (!make) return error{errc::invalid_argument, kind_ + " '" + name + "' has no factory", kind_ + " registry", {}};
     if (library) make = kept_factory{std::move(library), std::move(make)};
@@ -119,7 +120,8 @@ public:
     for (auto const& e : entries_) width = std::max(width, e.usage.size());
     std::string text;
     for (auto const& e : entries_)
-      text += "  " + e.usage + std::string(width - e.usage.size() + 2, ' ') + e.description + (e.origin.empty() ? "" : " (" + e.origin + ')') + '\n';
+      text += "  " + e.usage + std::string(width - e.usage.size() + 2, ' ') + e.description +
+              (e.origin.empty() ? "" : " (" + e.origin + ')') + '\n';
     return text;
   }
 
@@ -140,7 +142,8 @@ private:
     std::string remedy;
     std::vector<std::string_view> names;
     for (auto const& e : entries_) names.push_back(e.name);
-    if (auto const nearest = detail::nearest_name(name, names); !nearest.empty()) remedy = "did you mean '" + std::string(nearest) + "'? ";
+    if (auto const nearest = detail::nearest_name(name, names); !nearest.empty())
+      remedy = "did you mean '" + std::string(nearest) + "'? ";
     remedy += entries_.empty() ? "none is registered" : "known are:\n" + help();
     if (remedy.back() == '\n') remedy.pop_back();
     return {errc::not_found, "there is no " + kind_ + " '" + std::string(name) + "'", {}, std::move(remedy)};

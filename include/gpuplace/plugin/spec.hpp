@@ -45,7 +45,9 @@ struct spec {
     place(std::string_view key) : key_(key) {}
     std::size_t position() const { return position_; }
     std::string_view key() const { return key_; }
-    std::string text() const { return key_.empty() ? "argument " + std::to_string(position_ + 1) : "argument '" + std::string(key_) + "'"; }
+    std::string text() const {
+      return key_.empty() ? "argument " + std::to_string(position_ + 1) : "argument '" + std::string(key_) + "'";
+    }
 
   private:
     std::size_t position_ = 0;
@@ -89,13 +91,17 @@ std::string to_string(spec const& s);
 /// Complexity: O(length)
 inline result<spec> parse_spec(std::string_view text) {
   if (text.size() > longest_spec)
-    return error{errc::invalid_argument, "a spec of " + std::to_string(text.size()) + " bytes is longer than the limit of " +
-                                             std::to_string(longest_spec), "spec '" + detail::printable(text.substr(0, 32)) + "…'", {}};
+    return error{errc::invalid_argument,
+                 "a spec of " + std::to_string(text.size()) + " bytes is longer than the limit of " + std::to_string(longest_spec),
+                 "spec '" + detail::printable(text.substr(0, 32)) + "…'",
+                 {}};
   detail::spec_reader reader(text);
   reader.skip_blanks();
   spec read;
   read.name = reader.take_name();
-  if (read.name.empty()) return reader.fail_here("a name is missing", "a spec begins with the name of a strategy or backend, such as even or ratio(6:2)");
+  if (read.name.empty())
+    return reader.fail_here("a name is missing",
+                            "a spec begins with the name of a strategy or backend, such as even or ratio(6:2)");
   reader.skip_blanks();
   if (reader.take('(')) {
     reader.skip_blanks();
@@ -114,7 +120,8 @@ inline result<spec> parse_spec(std::string_view text) {
       reader.skip_blanks();
       read.arguments.push_back(std::move(next));
       more = reader.take(',');
-      if (!more && !reader.take(')')) return reader.fail_here("',' or ')' is missing", "separate arguments with ',' and close the list with ')'");
+      if (!more && !reader.take(')'))
+        return reader.fail_here("',' or ')' is missing", "separate arguments with ',' and close the list with ')'");
     }
   }
   reader.skip_blanks();
@@ -153,7 +160,8 @@ bool read_number(std::string_view text, T& value) {
   return failed == std::errc{} && end == text.data() + text.size();
 }
 
-inline result<std::int64_t> whole_number(spec const& s, spec::place where, std::string_view text, std::int64_t least, std::int64_t most) {
+inline result<std::int64_t> whole_number(spec const& s, spec::place where, std::string_view text, std::int64_t least,
+                                         std::int64_t most) {
   std::int64_t value = 0;
   if (!read_number(text, value)) return refuse(s, where, "'" + printable(text) + "' is not a whole number");
   if (value < least) return refuse(s, where, std::to_string(value) + " is less than the least, " + std::to_string(least));
@@ -219,8 +227,9 @@ inline result<void> spec::allow(std::size_t positional, std::initializer_list<st
   for (auto const& a : arguments) {
     if (a.key.empty()) {
       if (position++ < positional) continue;
-      return detail::refuse(*this, position - 1,
-                            positional == 0 ? name + " takes no such argument" : name + " takes at most " + std::to_string(positional));
+      return detail::refuse(
+          *this, position - 1,
+          positional == 0 ? name + " takes no such argument" : name + " takes at most " + std::to_string(positional));
     }
     if (std::ranges::find(keys, std::string_view(a.key)) == keys.end())
       return detail::refuse(*this, std::string_view(a.key), name + " has no setting of this name");

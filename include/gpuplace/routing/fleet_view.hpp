@@ -36,10 +36,10 @@ private:
 
 /// What a router may look at in a request.
 struct routing_request {
-  std::size_t index = 0;            ///< position in its batch, or the count of requests so far
-  bool alone = false;               ///< it came by itself: `index` says nothing of a batch
+  std::size_t index = 0;  ///< position in its batch, or the count of requests so far
+  bool alone = false;     ///< it came by itself: `index` says nothing of a batch
   std::size_t prompt_tokens = 0;
-  std::string_view adapter;         ///< the LoRA adapter it asks for; empty: the base model
+  std::string_view adapter;              ///< the LoRA adapter it asks for; empty: the base model
   std::span<std::int32_t const> prompt;  ///< token ids, where they are known
 };
 

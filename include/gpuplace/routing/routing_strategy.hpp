@@ -36,7 +36,10 @@ concept has_observe = requires(S const& s, outcome const& o) { s.observe(o); };
 /// Whether a router cuts a batch up by its length. An erased router says so by a member `wants_count`.
 template <class S>
 constexpr bool wants_count([[maybe_unused]] S const& s) {
-  if constexpr (requires { { s.wants_count } -> std::convertible_to<bool>; }) return s.wants_count;
+  if constexpr (requires {
+                  { s.wants_count } -> std::convertible_to<bool>;
+                })
+    return s.wants_count;
   else return has_begin<S>;
 }
 
@@ -50,9 +53,10 @@ template <class S>
 consteval bool check_routing_strategy() {
   static_assert(std::movable<S>, "a routing strategy must be movable: a deployment takes it over");
   static_assert(has_name<S>, "a routing strategy needs a name: write  static constexpr std::string_view name = \"...\";");
-  static_assert(has_route<S>,
-                "a routing strategy needs:  gpuplace::decision route(gpuplace::routing_request const&, gpuplace::fleet_view const&) const; "
-                "it is const because many threads route at once: keep counters in mutable atomics");
+  static_assert(
+      has_route<S>,
+      "a routing strategy needs:  gpuplace::decision route(gpuplace::routing_request const&, gpuplace::fleet_view const&) const; "
+      "it is const because many threads route at once: keep counters in mutable atomics");
   return routing_strategy<S>;
 }
 

@@ -34,25 +34,30 @@ inline error senseless(std::string const& where, std::string const& name, std::i
 inline result<void> check_sampling(sampling const& how, std::string const& where) {
   if (!std::isfinite(how.temperature) || how.temperature < 0)
     return senseless(where, "temperature", how.temperature, "0 takes the most likely token, larger numbers vary more");
-  if (!(how.top_p > 0 && how.top_p <= 1)) return senseless(where, "top_p", how.top_p, "it lies above 0 and is at most 1, which keeps all tokens");
+  if (!(how.top_p > 0 && how.top_p <= 1))
+    return senseless(where, "top_p", how.top_p, "it lies above 0 and is at most 1, which keeps all tokens");
   if (how.top_k < 0) return senseless(where, "top_k", how.top_k, "0 considers all tokens");
-  if (!(how.min_p >= 0 && how.min_p <= 1)) return senseless(where, "min_p", how.min_p, "it lies between 0, which keeps all tokens, and 1");
+  if (!(how.min_p >= 0 && how.min_p <= 1))
+    return senseless(where, "min_p", how.min_p, "it lies between 0, which keeps all tokens, and 1");
   if (!std::isfinite(how.repetition_penalty) || how.repetition_penalty <= 0)
     return senseless(where, "repetition_penalty", how.repetition_penalty, "1 changes nothing, larger numbers avoid repetition");
   if (!std::isfinite(how.frequency_penalty))
     return senseless(where, "frequency_penalty", how.frequency_penalty, "0 changes nothing, 2 is much");
-  if (!std::isfinite(how.presence_penalty)) return senseless(where, "presence_penalty", how.presence_penalty, "0 changes nothing, 2 is much");
+  if (!std::isfinite(how.presence_penalty))
+    return senseless(where, "presence_penalty", how.presence_penalty, "0 changes nothing, 2 is much");
   return {};
 }
 
 inline result<void> check_counts(generation_request const& request, executor_limits const& limits, std::string const& where) {
   if (request.max_tokens < 1) return senseless(where, "max_tokens", request.max_tokens, "ask for at least one token");
   if (request.min_tokens < 0 || request.min_tokens > request.max_tokens)
-    return senseless(where, "min_tokens", request.min_tokens, "it lies between 0 and max_tokens, " + std::to_string(request.max_tokens));
+    return senseless(where, "min_tokens", request.min_tokens,
+                     "it lies between 0 and max_tokens, " + std::to_string(request.max_tokens));
   if (request.n < 1) return senseless(where, "n", request.n, "ask for at least one answer");
   if (request.n > limits.slots)
-    return senseless(where, "n", request.n,
-                     "the instance runs " + std::to_string(limits.slots) + " sequences at once: ask for as many, or plan with a larger --batch");
+    return senseless(
+        where, "n", request.n,
+        "the instance runs " + std::to_string(limits.slots) + " sequences at once: ask for as many, or plan with a larger --batch");
   if (request.logprobs && (*request.logprobs < 0 || *request.logprobs > most_logprobs))
     return senseless(where, "logprobs", std::int64_t{*request.logprobs},
                      "0 tells the chosen token's alone, " + std::to_string(most_logprobs) + " alternatives are the most");
@@ -71,7 +76,8 @@ inline result<void> check_request(generation_request const& request, executor_li
   if (prompt == 0) return error{errc::invalid_argument, "the prompt has no tokens", where, "a prompt needs at least one token"};
   GPUPLACE_CHECK(detail::check_counts(request, limits, where));
   if (std::any_of(request.prompt.begin(), request.prompt.end(), [](token_id t) { return t < 0; }))
-    return error{errc::invalid_argument, "the prompt has a negative token", where, "token ids are what the tokenizer gives, 0 and up"};
+    return error{errc::invalid_argument, "the prompt has a negative token", where,
+                 "token ids are what the tokenizer gives, 0 and up"};
   if (!request.adapter.empty())
     return error{errc::unsupported, "adapter '" + request.adapter + "' is not loaded", where,
                  "leave the adapter out to use the base model"};

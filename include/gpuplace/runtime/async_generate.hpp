@@ -18,12 +18,12 @@ namespace gpuplace {
 inline constexpr struct async_generate_function {
   template <model_instance I, class Token>
   auto operator()(I& instance, generation_request request, token_sink on_tokens, Token&& token) const {
-    return detail::async_operation<result<generation>>(
-        boost::asio::system_executor(), std::forward<Token>(token),
-        [&instance, request = std::move(request), on_tokens = std::move(on_tokens)](boost::asio::any_io_executor where,
-                                                                                    generation_handler on_end) mutable {
-          return instance.start(std::move(request), std::move(where), std::move(on_tokens), std::move(on_end));
-        });
+    return detail::async_operation<result<generation>>(boost::asio::system_executor(), std::forward<Token>(token),
+                                                       [&instance, request = std::move(request), on_tokens = std::move(on_tokens)](
+                                                           boost::asio::any_io_executor where, generation_handler on_end) mutable {
+                                                         return instance.start(std::move(request), std::move(where),
+                                                                               std::move(on_tokens), std::move(on_end));
+                                                       });
   }
 } async_generate;
 

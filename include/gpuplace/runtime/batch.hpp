@@ -22,12 +22,12 @@ using page_id = std::int32_t;
 /// A prompt's chunk, one decoded token, or a draft to verify differ only in these numbers.
 struct batch_row {
   slot_id slot = 0;
-  std::int64_t start = 0;           ///< position of the first token: so many are in the cache already
-  std::span<token_id const> tokens; ///< at least one
-  std::span<page_id const> pages;   ///< page table: token p lies in pages[p / page_tokens]
-  std::int32_t samples = 0;         ///< how many of the last positions are sampled: 0 within a prompt, 1 when decoding
+  std::int64_t start = 0;            ///< position of the first token: so many are in the cache already
+  std::span<token_id const> tokens;  ///< at least one
+  std::span<page_id const> pages;    ///< page table: token p lies in pages[p / page_tokens]
+  std::int32_t samples = 0;          ///< how many of the last positions are sampled: 0 within a prompt, 1 when decoding
   sampling how;
-  std::uint64_t random_stream = 0;  ///< seed of this request; a draw depends on it and on the position alone
+  std::uint64_t random_stream = 0;        ///< seed of this request; a draw depends on it and on the position alone
   std::span<token_id const> history{};    ///< where how.penalised(): the sequence's tokens [0, start + tokens.size())
   std::int64_t prompt_tokens = 0;         ///< so many of `history` are the prompt
   std::span<token_id const> forbidden{};  ///< tokens that may not be chosen
@@ -49,7 +49,7 @@ struct batch {
 /// What a step gave: for each row its sampled tokens, rows in order, `batch_row::samples` of each.
 struct step_outcome {
   std::vector<token_id> tokens;
-  seconds device_time{0};  ///< how long the devices were busy with it
+  seconds device_time{0};                  ///< how long the devices were busy with it
   std::vector<token_logprobs> logprobs{};  ///< empty where no row asks, else beside every token, empty for rows that do not
 };
 

@@ -56,7 +56,9 @@ concept has_start = requires(I& i, generation_request request, boost::asio::any_
 
 /// `i.load()` may be called from any thread.
 template <class I>
-concept has_load = requires(I const& i) { { i.load() } -> std::same_as<instance_load>; };
+concept has_load = requires(I const& i) {
+  { i.load() } -> std::same_as<instance_load>;
+};
 
 /// A replica that runs: generates with streaming and reports its load for the routers. Its destructor cancels what is
 /// in flight, waits for it, and frees the devices' memory.
@@ -75,14 +77,20 @@ consteval bool check_model_instance() {
 }
 
 template <class B>
-concept has_memory_profile = requires(B const& b) { { b.memory() } -> std::same_as<memory_profile>; };
+concept has_memory_profile = requires(B const& b) {
+  { b.memory() } -> std::same_as<memory_profile>;
+};
 
 template <class B>
-concept has_backend_level = requires { { B::level } -> std::convertible_to<backend_level>; };
+concept has_backend_level = requires {
+  { B::level } -> std::convertible_to<backend_level>;
+};
 
 /// Optional: `b.time()` gives the clock by which its instances measure; without it that is the machine's.
 template <class B>
-concept has_time = requires(B const& b) { { b.time() } -> std::same_as<clock_function>; };
+concept has_time = requires(B const& b) {
+  { b.time() } -> std::same_as<clock_function>;
+};
 
 /// `b.start(replica_start)` loads a replica and blocks until it is ready; a deployment calls it off the user's loop,
 /// once for each replica, several at once.
@@ -95,15 +103,18 @@ concept has_start_replica = requires(B const& b, replica_start const& what) {
 
 /// Starts the replicas of a plan.
 template <class B>
-concept execution_backend = has_name<B> && has_memory_profile<B> && has_backend_level<B> && has_start_replica<B> && std::copy_constructible<B>;
+concept execution_backend =
+    has_name<B> && has_memory_profile<B> && has_backend_level<B> && has_start_replica<B> && std::copy_constructible<B>;
 
 /// True, or a compile error that says what to write.
 template <class B>
 consteval bool check_execution_backend() {
   static_assert(std::copy_constructible<B>, "a backend must be copyable: it is settings, its instances hold what runs");
   static_assert(has_name<B>, "a backend needs a name: write  static constexpr std::string_view name = \"...\";");
-  static_assert(has_memory_profile<B>, "a backend needs:  gpuplace::memory_profile memory() const;  what it takes beside weights and KV cache");
-  static_assert(has_backend_level<B>, "a backend needs:  static constexpr gpuplace::backend_level level = ...;  how far it climbs the contract tests");
+  static_assert(has_memory_profile<B>,
+                "a backend needs:  gpuplace::memory_profile memory() const;  what it takes beside weights and KV cache");
+  static_assert(has_backend_level<B>,
+                "a backend needs:  static constexpr gpuplace::backend_level level = ...;  how far it climbs the contract tests");
   static_assert(has_start_replica<B>,
                 "a backend needs a type `instance` that models gpuplace::model_instance, and:  "
                 "gpuplace::result<instance> start(gpuplace::replica_start const&) const;");

@@ -70,12 +70,12 @@ public:
   /// @param on_tokens  told of new tokens as they come; may be empty
   template <class Token>
   auto async_generate(generation_request request, token_sink on_tokens, Token&& token) {
-    return detail::async_operation<result<generation>>(
-        loop_, std::forward<Token>(token),
-        [s = state_, request = std::move(request), on_tokens = std::move(on_tokens)](boost::asio::any_io_executor where,
-                                                                                     generation_handler on_end) mutable {
-          return s->generate(std::move(request), std::move(where), std::move(on_tokens), std::move(on_end));
-        });
+    return detail::async_operation<result<generation>>(loop_, std::forward<Token>(token),
+                                                       [s = state_, request = std::move(request), on_tokens = std::move(on_tokens)](
+                                                           boost::asio::any_io_executor where, generation_handler on_end) mutable {
+                                                         return s->generate(std::move(request), std::move(where),
+                                                                            std::move(on_tokens), std::move(on_end));
+                                                       });
   }
 
   /// Runs a batch; completes with std::vector<result<generation>> in the order of the requests, each with its own error
@@ -100,7 +100,7 @@ public:
     return detail::async_operation<std::size_t>(
         loop_, std::forward<Token>(token),
         [s = state_, source = std::move(source), sinks = std::move(sinks)](boost::asio::any_io_executor where,
-                                                                          std::function<void(std::size_t)> on_end) mutable {
+                                                                           std::function<void(std::size_t)> on_end) mutable {
           return s->generate_from(std::move(source), std::move(sinks), std::move(where), std::move(on_end));
         });
   }

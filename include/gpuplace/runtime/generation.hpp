@@ -55,10 +55,10 @@ struct generation_request {
   std::int64_t max_tokens = 128;
   std::vector<token_id> end_tokens;  ///< generation stops after any of these; without them nothing but its length ends it
   sampling how;
-  std::string adapter;  ///< a LoRA adapter by name; empty: the base model
-  std::int64_t n = 1;   ///< answers to the one prompt, each with a random stream of its own; the prompt is computed once
-  std::int64_t min_tokens = 0;           ///< no end token is chosen before so many tokens
-  std::optional<std::int32_t> logprobs;  ///< tell each token's log-probability, and so many of the most likely ones'
+  std::string adapter;          ///< a LoRA adapter by name; empty: the base model
+  std::int64_t n = 1;           ///< answers to the one prompt, each with a random stream of its own; the prompt is computed once
+  std::int64_t min_tokens = 0;  ///< no end token is chosen before so many tokens
+  std::optional<std::int32_t> logprobs;   ///< tell each token's log-probability, and so many of the most likely ones'
   std::shared_ptr<stop_rule const> stop;  ///< ends an answer before its length does; may be empty
   std::optional<seconds> time_limit;      ///< from submission; looked at between steps, after it errc::timed_out
 
@@ -85,7 +85,7 @@ struct token_logprobs {
 /// New tokens of one sample, in order; several at once where a step accepted a draft or the reader was slow.
 struct token_piece {
   std::span<token_id const> tokens;
-  std::size_t sample = 0;                     ///< [0, generation_request::n)
+  std::size_t sample = 0;                      ///< [0, generation_request::n)
   std::span<token_logprobs const> logprobs{};  ///< one for each token where the request asked for them
 
   operator std::span<token_id const>() const { return tokens; }

@@ -22,6 +22,8 @@ struct instance_statistics {
 
 /// Optional part of a model instance: `i.statistics()`, from any thread. An instance behind a protocol has none.
 template <class I>
-concept has_statistics = requires(I const& i) { { i.statistics() } -> std::same_as<instance_statistics>; };
+concept has_statistics = requires(I const& i) {
+  { i.statistics() } -> std::same_as<instance_statistics>;
+};
 
 }  // namespace gpuplace

@@ -36,9 +36,9 @@ struct sequence_id {
 /// What happened to a sample of a request: new tokens, its end, or both.
 struct scheduler_event {
   sequence_id id;
-  std::span<token_id const> tokens;         ///< valid while the event is looked at
-  std::span<token_logprobs const> logprobs; ///< likewise, one for each token where the request asked
-  std::optional<result<generation>> end;    ///< nothing follows it
+  std::span<token_id const> tokens;          ///< valid while the event is looked at
+  std::span<token_logprobs const> logprobs;  ///< likewise, one for each token where the request asked
+  std::optional<result<generation>> end;     ///< nothing follows it
 };
 
 /// An edit that the executor does before the next step: `to` takes over the first `length` tokens of `from`. Pages that are
@@ -158,7 +158,8 @@ public:
       auto const& [from, to] = std::pair<detail::sequence const&, detail::sequence const&>(table_[source], table_[i]);
       auto const length = shared_tokens(to);
       auto const pages = static_cast<std::size_t>(pages_for(length, limits_.page_tokens));
-      GPUPLACE_CHECK(f(slot_fork{from.slot, to.slot, std::span(from.pages).first(pages), std::span(to.pages).first(pages), length}));
+      GPUPLACE_CHECK(
+          f(slot_fork{from.slot, to.slot, std::span(from.pages).first(pages), std::span(to.pages).first(pages), length}));
     }
     forks_.clear();
     return {};
@@ -222,8 +223,8 @@ private:
 
   static error timed_out(detail::sequence const& s) {
     return {errc::timed_out,
-            "its " + std::to_string(s.request.time_limit->count()) + " s were over when it had " + std::to_string(s.generated()) + " of " +
-                std::to_string(s.longest - s.prompt_tokens) + " tokens",
+            "its " + std::to_string(s.request.time_limit->count()) + " s were over when it had " + std::to_string(s.generated()) +
+                " of " + std::to_string(s.longest - s.prompt_tokens) + " tokens",
             "request " + std::to_string(s.request.index), "give it more time, or send fewer requests at once"};
   }
 
@@ -316,7 +317,8 @@ private:
   void add_row(index i, std::int64_t chunk) {
     auto& s = table_[i];
     bool const last = chunk == s.pending();
-    auto& row = batch_.rows.emplace_back(batch_row{s.slot, s.computed, s.chunk(chunk), s.pages, last ? 1 : 0, s.request.how, s.stream});
+    auto& row =
+        batch_.rows.emplace_back(batch_row{s.slot, s.computed, s.chunk(chunk), s.pages, last ? 1 : 0, s.request.how, s.stream});
     if (last && s.request.how.penalised()) row.history = s.tokens, row.prompt_tokens = s.prompt_tokens;
     if (last && s.generated() < s.request.min_tokens) row.forbidden = s.request.end_tokens;
     if (last && s.request.logprobs) row.logprobs = *s.request.logprobs;
@@ -371,7 +373,8 @@ private:
                        std::to_string(expected),
                    "step",
                    {}};
-    bool const asked = std::any_of(batch_.rows.begin(), batch_.rows.end(), [](auto const& row) { return row.samples > 0 && row.logprobs >= 0; });
+    bool const asked =
+        std::any_of(batch_.rows.begin(), batch_.rows.end(), [](auto const& row) { return row.samples > 0 && row.logprobs >= 0; });
     if (outcome->logprobs.size() != (asked ? expected : 0))
       return error{errc::mismatch,
                    "the executor gave " + std::to_string(outcome->logprobs.size()) + " log-probabilities for " +

@@ -18,11 +18,11 @@ namespace gpuplace {
 
 /// What an executor reserved at start.
 struct executor_limits {
-  std::int64_t slots = 0;        ///< sequences in flight
-  std::int64_t kv_pages = 0;     ///< pages of the KV pool
-  std::int64_t page_tokens = 16; ///< tokens a page holds
-  std::int64_t step_tokens = 0;  ///< most tokens in one batch
-  std::int64_t context = 0;      ///< most tokens of one sequence
+  std::int64_t slots = 0;         ///< sequences in flight
+  std::int64_t kv_pages = 0;      ///< pages of the KV pool
+  std::int64_t page_tokens = 16;  ///< tokens a page holds
+  std::int64_t step_tokens = 0;   ///< most tokens in one batch
+  std::int64_t context = 0;       ///< most tokens of one sequence
 
   friend bool operator==(executor_limits const&, executor_limits const&) = default;
 };
@@ -32,7 +32,9 @@ struct executor_limits {
 using step_handler = std::function<void(result<step_outcome>)>;
 
 template <class E>
-concept has_limits = requires(E const& e) { { e.limits() } -> std::same_as<executor_limits>; };
+concept has_limits = requires(E const& e) {
+  { e.limits() } -> std::same_as<executor_limits>;
+};
 
 /// `e.get_executor()` is where steps run and complete, one at a time: a device's thread, or a virtual clock's loop.
 /// The scheduler's state is touched there alone, so that no handler of a user can delay a device.
@@ -73,7 +75,8 @@ template <class E>
 consteval bool check_step_executor() {
   static_assert(std::movable<E>, "a step executor must be movable: an instance takes it over");
   static_assert(has_limits<E>, "a step executor needs:  gpuplace::executor_limits limits() const;");
-  static_assert(has_step_context<E>, "a step executor needs:  auto get_executor(); the Asio executor on which steps run one at a time");
+  static_assert(has_step_context<E>,
+                "a step executor needs:  auto get_executor(); the Asio executor on which steps run one at a time");
   static_assert(has_async_step<E>, "a step executor needs:  void async_step(gpuplace::batch const&, gpuplace::step_handler);");
   static_assert(has_sequence_edits<E>,
                 "a step executor needs:  result<void> fork(slot_id from, slot_id to, std::span<page_id const> from_pages, "

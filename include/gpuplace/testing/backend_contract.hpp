@@ -27,9 +27,9 @@ namespace gpuplace::testing {
 
 /// What the ladder climbs with.
 struct backend_contract_settings {
-  boost::asio::io_context* loop = nullptr;  ///< where handlers run; a simulated backend's clock runs on it too
-  device_group devices;                     ///< for level 3 and up; level 4 needs two
-  workload work;                            ///< one model that fits on one of the devices; context of at least 64
+  boost::asio::io_context* loop = nullptr;     ///< where handlers run; a simulated backend's clock runs on it too
+  device_group devices;                        ///< for level 3 and up; level 4 needs two
+  workload work;                               ///< one model that fits on one of the devices; context of at least 64
   std::function<void(device_id const&)> lose;  ///< takes a device away, for level 5; empty: that clause is left out
   std::chrono::seconds patience{120};          ///< no clause may take longer
 };

@@ -58,12 +58,8 @@ public:
 
   result<void> run() {
     GPUPLACE_CHECK(roomy());
-    sampling const penalised{.temperature = 0.9,
-                             .min_p = 0.02,
-                             .repetition_penalty = 1.3,
-                             .frequency_penalty = 0.4,
-                             .presence_penalty = 0.2,
-                             .seed = 4};
+    sampling const penalised{
+        .temperature = 0.9, .min_p = 0.02, .repetition_penalty = 1.3, .frequency_penalty = 0.4, .presence_penalty = 0.2, .seed = 4};
     for (auto const& how : {sampling{}, sampling{.temperature = 0.8, .top_p = 0.9, .top_k = 40, .seed = 3}, penalised}) {
       how_ = how;
       GPUPLACE_CHECK(repeats());
@@ -350,8 +346,7 @@ private:
     GPUPLACE_TRY(auto const outcome, driver_.step(work));
     release(asks);
     release(silent);
-    if (outcome.logprobs.size() != 2)
-      return fault("logprobs", std::to_string(outcome.logprobs.size()) + " came beside 2 tokens");
+    if (outcome.logprobs.size() != 2) return fault("logprobs", std::to_string(outcome.logprobs.size()) + " came beside 2 tokens");
     auto const& told = outcome.logprobs[1];
     if (outcome.tokens[1] != expected[asks.prompt] || outcome.tokens[0] != other[silent.prompt])
       return fault("logprobs", "asking for them changes a token");

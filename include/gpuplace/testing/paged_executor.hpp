@@ -22,7 +22,8 @@ namespace gpuplace::testing {
 
 /// Writes every token into a simulated KV pool through the row's page table, and makes the next token from a hash of what
 /// the page table then shows: a mistake in pages, positions or slots changes tokens. Penalties mix the history into it. It
-/// also refuses batches that break the rules of batch.hpp. For tests of schedulers and instances; simulated_executor is the one with times.
+/// also refuses batches that break the rules of batch.hpp. For tests of schedulers and instances;
+/// simulated_executor is the one with times.
 class paged_executor {
 public:
   paged_executor(boost::asio::any_io_executor context, executor_limits const& limits, token_id vocabulary = 1000)
@@ -101,7 +102,8 @@ private:
 
     static std::uint64_t history_up_to(batch_row const& row, std::int64_t last) {
       auto seen = static_cast<std::uint64_t>(row.prompt_tokens);
-      for (auto const token : row.history.first(static_cast<std::size_t>(last + 1))) seen = mix_bits(seen ^ static_cast<std::uint64_t>(token));
+      for (auto const token : row.history.first(static_cast<std::size_t>(last + 1)))
+        seen = mix_bits(seen ^ static_cast<std::uint64_t>(token));
       return seen;
     }
 
@@ -129,7 +131,8 @@ private:
         if (row.samples < 0 || row.samples > static_cast<std::int64_t>(row.tokens.size()))
           return broken("batch", "too many samples");
         if (row.samples > 0 && row.how.penalised() && static_cast<std::int64_t>(row.history.size()) != end)
-          return broken("batch", "a history of " + std::to_string(row.history.size()) + " tokens for a row that ends at " + std::to_string(end));
+          return broken("batch", "a history of " + std::to_string(row.history.size()) + " tokens for a row that ends at " +
+                                     std::to_string(end));
         for (std::size_t i = 0; i < row.pages.size(); ++i) {
           auto const page = row.pages[i];
           if (page < 0 || page >= limits.kv_pages) return broken("batch", "page " + std::to_string(page) + " is out of range");

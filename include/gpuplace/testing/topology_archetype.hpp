@@ -13,7 +13,7 @@ namespace gpuplace::testing {
 
 /// The least `topology_graph`: no default constructor, no property maps, no mutation.
 class topology_archetype {
- public:
+public:
   struct vertex_label {
     topology::vertex_kind kind;
   };
@@ -61,7 +61,7 @@ class topology_archetype {
     return {vertex_iterator(0), vertex_iterator(g.labels_.size())};
   }
 
- private:
+private:
   std::vector<vertex_label> labels_;
   std::vector<joined> links_;
   std::vector<std::vector<edge>> at_;

@@ -42,8 +42,8 @@ public:
   /// Errors:     errc::invalid_argument where the template refuses the conversation (raise_exception, a missing key) or a limit is
   ///             hit; errc::unsupported for filters, tests, methods and functions that are not known
   /// Keys print in the order they have in the JSON: nlohmann::json sorts them, so tools read from a file belong in ordered_json.
-  result<std::string> render(nlohmann::ordered_json const& messages, bool add_generation_prompt, nlohmann::ordered_json const& variables,
-                             clock const& now = std::chrono::system_clock::now) const;
+  result<std::string> render(nlohmann::ordered_json const& messages, bool add_generation_prompt,
+                             nlohmann::ordered_json const& variables, clock const& now = std::chrono::system_clock::now) const;
   result<std::string> render(nlohmann::json const& messages, bool add_generation_prompt, nlohmann::json const& variables,
                              clock const& now = std::chrono::system_clock::now) const;
   result<std::string> render(nlohmann::ordered_json const& messages, bool add_generation_prompt = true) const;
@@ -51,7 +51,8 @@ public:
 
 private:
   struct parts;
-  static result<chat_template> parse_with(std::string const& source, std::string where, std::map<std::string, std::string> special_tokens);
+  static result<chat_template> parse_with(std::string const& source, std::string where,
+                                          std::map<std::string, std::string> special_tokens);
   explicit chat_template(std::shared_ptr<parts const> p);
   std::shared_ptr<parts const> parts_;
 };

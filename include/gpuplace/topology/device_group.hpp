@@ -23,7 +23,7 @@ namespace gpuplace {
 /// A value that is cheap to copy: copies share immutable data.
 /// Threads:    const calls are safe on shared objects
 class device_group {
- public:
+public:
   /// Answers `path(i, j)` for positions of the devices the group was made with; called by several threads at once.
   using path_function = std::function<gpuplace::path(std::size_t from, std::size_t to)>;
 
@@ -109,7 +109,7 @@ class device_group {
     return at == state_->index.end() ? std::nullopt : std::optional(at->second);
   }
 
- private:
+private:
   struct state {
     std::vector<device> devices;
     std::vector<bytes> limits;

@@ -117,12 +117,9 @@ inline std::string dot_link(link const& l) {
       auto const count = l.kind == path_kind::xgmi && l.nvlinks > 1 ? " x" + std::to_string(l.nvlinks) : std::string();
       return "color=\"#4c8c00\", style=bold, fontcolor=\"#3a6b00\", penwidth=" + width + ", label=" + dot_quoted(l.label() + count);
     }
-    case path_kind::sys:
-      return "color=\"#999999\", style=dashed, label=SYS, fontsize=9";
-    case path_kind::network:
-      return "color=\"#3366cc\", style=dotted, label=NET, fontsize=9";
-    default:
-      return "color=\"#666666\", fontsize=9, label=" + dot_quoted(l.label());
+    case path_kind::sys: return "color=\"#999999\", style=dashed, label=SYS, fontsize=9";
+    case path_kind::network: return "color=\"#3366cc\", style=dotted, label=NET, fontsize=9";
+    default: return "color=\"#666666\", fontsize=9, label=" + dot_quoted(l.label());
   }
 }
 

@@ -28,7 +28,7 @@ struct vertex {
 /// Models `topology_graph`. Devices keep the order in which they were added: it is the order of every view.
 /// Threads:    const calls are safe on shared objects
 class graph : public boost::adjacency_list<boost::vecS, boost::vecS, boost::undirectedS, vertex, link> {
- public:
+public:
   /// Adds something that data passes through.
   vertex_descriptor add(vertex_kind kind, std::string name, std::string host = {}, int numa = -1) {
     assert(kind != vertex_kind::device);
@@ -60,7 +60,7 @@ class graph : public boost::adjacency_list<boost::vecS, boost::vecS, boost::undi
   /// What its reader could not find out, or found and left out, a line each for people.
   std::vector<std::string> notes{};
 
- private:
+private:
   std::vector<device> devices_;
   std::vector<vertex_descriptor> device_vertices_;
 };

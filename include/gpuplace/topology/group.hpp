@@ -18,7 +18,7 @@ namespace gpuplace::topology {
 /// The best paths between a graph's devices, a row at a time, each row found once and kept.
 /// Threads:    const calls are safe on shared objects
 class path_table {
- public:
+public:
   explicit path_table(graph g) : graph_(std::move(g)), rows_(std::make_unique<row[]>(graph_.devices().size())) {}
 
   /// The best path between devices `from` and `to`; the same in both directions.
@@ -33,7 +33,7 @@ class path_table {
 
   graph const& whole() const { return graph_; }
 
- private:
+private:
   struct row {
     std::once_flag found;
     std::vector<path> paths;  // to the devices after this one

@@ -70,30 +70,18 @@ struct path {
   /// What nvidia-smi prints in its matrix: "NV18", "PIX", "SYS", "X" for a device to itself; and "XGMI", "MEM", "NET", "C2C", "-".
   std::string label() const {
     switch (kind) {
-      case path_kind::self:
-        return "X";
-      case path_kind::memory:
-        return "MEM";
-      case path_kind::nvlink:
-        return "NV" + std::to_string(nvlinks);
-      case path_kind::xgmi:
-        return "XGMI";
-      case path_kind::c2c:
-        return "C2C";
-      case path_kind::pix:
-        return "PIX";
-      case path_kind::pxb:
-        return "PXB";
-      case path_kind::phb:
-        return "PHB";
-      case path_kind::node:
-        return "NODE";
-      case path_kind::sys:
-        return "SYS";
-      case path_kind::network:
-        return "NET";
-      case path_kind::none:
-        break;
+      case path_kind::self: return "X";
+      case path_kind::memory: return "MEM";
+      case path_kind::nvlink: return "NV" + std::to_string(nvlinks);
+      case path_kind::xgmi: return "XGMI";
+      case path_kind::c2c: return "C2C";
+      case path_kind::pix: return "PIX";
+      case path_kind::pxb: return "PXB";
+      case path_kind::phb: return "PHB";
+      case path_kind::node: return "NODE";
+      case path_kind::sys: return "SYS";
+      case path_kind::network: return "NET";
+      case path_kind::none: break;
     }
     return "-";
   }

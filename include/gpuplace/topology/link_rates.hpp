@@ -31,29 +31,18 @@ constexpr link default_link(path_kind kind, gpu_model const& model, int nvlinks 
     return link{kind, is_bundle(kind) ? nvlinks : 0, gigabytes_per_second{rate}, microseconds{latency}, false};
   };
   switch (kind) {
-    case path_kind::nvlink:
-      return make(nvlinks * (model.nvlink_rate > 0 ? model.nvlink_rate : 20.0), 11.5);
-    case path_kind::xgmi:
-      return make(nvlinks * (model.nvlink_rate > 0 ? model.nvlink_rate : 24.0), 11.5);
-    case path_kind::memory:
-      return make(shared_memory_rate, 1);
-    case path_kind::c2c:
-      return make(200, 11.5);
-    case path_kind::pix:
-      return make(pcie, 12);
-    case path_kind::pxb:
-      return make(pcie, 13);
-    case path_kind::phb:
-      return make(pcie, 14);
-    case path_kind::node:
-      return make(pcie, 14);
-    case path_kind::sys:
-      return make(std::min(pcie, socket_rate(model.pcie)), 17);
-    case path_kind::network:
-      return make(std::min(pcie, network_rate(model.pcie)), 20);
+    case path_kind::nvlink: return make(nvlinks * (model.nvlink_rate > 0 ? model.nvlink_rate : 20.0), 11.5);
+    case path_kind::xgmi: return make(nvlinks * (model.nvlink_rate > 0 ? model.nvlink_rate : 24.0), 11.5);
+    case path_kind::memory: return make(shared_memory_rate, 1);
+    case path_kind::c2c: return make(200, 11.5);
+    case path_kind::pix: return make(pcie, 12);
+    case path_kind::pxb: return make(pcie, 13);
+    case path_kind::phb: return make(pcie, 14);
+    case path_kind::node: return make(pcie, 14);
+    case path_kind::sys: return make(std::min(pcie, socket_rate(model.pcie)), 17);
+    case path_kind::network: return make(std::min(pcie, network_rate(model.pcie)), 20);
     case path_kind::self:
-    case path_kind::none:
-      break;
+    case path_kind::none: break;
   }
   return link{};
 }

@@ -197,15 +197,11 @@ private:
         made_.connect(v, place.parent, up_to(place, rate, own, true));
         return read_children(e, {v, place.cpu, own, true, place.numa});
       }
-      case pci_role::gpu:
-        return read_gpu(e, bus, place, up_to(place, rate, {}, false));
-      case pci_role::nic:
-        add_nic(e, place, rate);
-        return {};
+      case pci_role::gpu: return read_gpu(e, bus, place, up_to(place, rate, {}, false));
+      case pci_role::nic: add_nic(e, place, rate); return {};
       case pci_role::nvswitch:
       case pci_role::cpu:
-      case pci_role::other:
-        break;
+      case pci_role::other: break;
     }
     return {};
   }

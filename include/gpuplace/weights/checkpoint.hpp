@@ -32,7 +32,7 @@ inline std::string_view name_in_model(std::string_view name) {
 /// The tensors of a folder's safetensors files by name. Views live as long as the checkpoint, also after it is moved.
 /// Threads:    const calls are safe on shared objects
 class checkpoint {
- public:
+public:
   /// Takes open files whose tensors have different names.
   /// Errors:     errc::malformed for a tensor that two files hold
   static result<checkpoint> join(std::vector<safetensors_file> files) {
@@ -66,12 +66,11 @@ class checkpoint {
   std::vector<tensor_view> tensors_of(std::string_view module) const {
     auto const prefix = std::string(module) + '.';
     std::vector<tensor_view> found;
-    for (auto at = by_name_.lower_bound(prefix); at != by_name_.end() && at->first.starts_with(prefix); ++at)
-      add(*at, found);
+    for (auto at = by_name_.lower_bound(prefix); at != by_name_.end() && at->first.starts_with(prefix); ++at) add(*at, found);
     return found;
   }
 
- private:
+private:
   using named_view = std::pair<std::string_view const, tensor_view const*>;
 
   checkpoint() = default;

@@ -52,14 +52,10 @@ constexpr std::optional<element_type> parse_element_type(std::string_view name) 
 /// The model format of the same numbers; nothing for those that no weight is computed from directly.
 constexpr std::optional<dtype> to_dtype(element_type type) {
   switch (type) {
-    case element_type::f32:
-      return dtype::fp32;
-    case element_type::bf16:
-      return dtype::bf16;
-    case element_type::f16:
-      return dtype::fp16;
-    default:
-      return std::nullopt;
+    case element_type::f32: return dtype::fp32;
+    case element_type::bf16: return dtype::bf16;
+    case element_type::f16: return dtype::fp16;
+    default: return std::nullopt;
   }
 }
 

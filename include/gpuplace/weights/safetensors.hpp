@@ -24,7 +24,7 @@ namespace gpuplace {
 /// A safetensors file, mapped into memory: opening reads the header alone, and a tensor's pages come when touched.
 /// Threads:    const calls are safe on shared objects
 class safetensors_file {
- public:
+public:
   std::filesystem::path const& path() const { return path_; }
 
   /// All tensors, in the order of their data in the file.
@@ -37,7 +37,7 @@ class safetensors_file {
     return found != by_name_.end() && tensors_[*found].name == name ? &tensors_[*found] : nullptr;
   }
 
- private:
+private:
   friend class safetensors_reader;
   safetensors_file() = default;
 
@@ -50,7 +50,7 @@ class safetensors_file {
 
 /// Checks a header before any number in it is believed.
 class safetensors_reader {
- public:
+public:
   explicit safetensors_reader(std::filesystem::path path) { file_.path_ = std::move(path); }
 
   result<safetensors_file> read() && {
@@ -64,7 +64,7 @@ class safetensors_reader {
     return std::move(file_);
   }
 
- private:
+private:
   static constexpr std::size_t length_bytes = 8;
   static constexpr std::uint64_t longest_header = 100'000'000;  // the limit of the format's own library
 

@@ -68,9 +68,8 @@ public:
     for (std::int64_t i = 0; i < tokens.numel(); ++i)
       std::memcpy(to + static_cast<std::size_t>(i) * row_bytes, from + static_cast<std::size_t>(ids[i]) * row_bytes, row_bytes);
     if (scale == 1) return;
-    by_element_type(out, [&]<class T>(T) {
-      torch_cpu::kernels_for<T>(level_).scale(data<T>(out), static_cast<float>(scale), out.numel());
-    });
+    by_element_type(
+        out, [&]<class T>(T) { torch_cpu::kernels_for<T>(level_).scale(data<T>(out), static_cast<float>(scale), out.numel()); });
   }
 
   void norm(at::Tensor const& x, at::Tensor const& added, norm_weights const& weights, at::Tensor const& out) override {
@@ -105,24 +104,34 @@ public:
 
   void rotate_and_store(at::Tensor const& qkv, rotation const& r, step_tensors const& step, layer_cache const& cache) override {
     by_element_type(qkv, [&]<class T>(T) {
-      torch_cpu::rope_task<T> const task{data<T>(qkv), norm_of<T>(r.query_norm), norm_of<T>(r.key_norm),
-                                         data<std::int32_t>(step.positions), data<std::int64_t>(step.cache_rows),
-                                         data<float>(r.cosines), data<float>(r.sines), data<T>(cache.keys), data<T>(cache.values),
+      torch_cpu::rope_task<T> const task{data<T>(qkv),
+                                         norm_of<T>(r.query_norm),
+                                         norm_of<T>(r.key_norm),
+                                         data<std::int32_t>(step.positions),
+                                         data<std::int64_t>(step.cache_rows),
+                                         data<float>(r.cosines),
+                                         data<float>(r.sines),
+                                         data<T>(cache.keys),
+                                         data<T>(cache.values),
                                          shape_};
-      in_parallel(qkv.size(0), qkv.size(1), [&](std::int64_t begin, std::int64_t end) {
-        torch_cpu::kernels_for<T>(level_).rope(task, begin, end);
-      });
+      in_parallel(qkv.size(0), qkv.size(1),
+                  [&](std::int64_t begin, std::int64_t end) { torch_cpu::kernels_for<T>(level_).rope(task, begin, end); });
     });
   }
 
   void attend(at::Tensor const& qkv, step_tensors const& step, layer_cache const& cache, attention_rule const& rule,
               at::Tensor const& out) override {
     by_element_type(qkv, [&]<class T>(T) {
-      torch_cpu::attention_task<T> const task{
-          data<T>(qkv), data<T>(cache.keys), data<T>(cache.values), data<T>(out),
-          {data<std::int32_t>(step.token_begin), data<std::int32_t>(step.first_position), data<std::int32_t>(step.pages),
-           step.pages.size(1), step.page_tokens},
-          shape_, rule.window, static_cast<float>(rule.scale), static_cast<float>(rule.softcap)};
+      torch_cpu::attention_task<T> const task{data<T>(qkv),
+                                              data<T>(cache.keys),
+                                              data<T>(cache.values),
+                                              data<T>(out),
+                                              {data<std::int32_t>(step.token_begin), data<std::int32_t>(step.first_position),
+                                               data<std::int32_t>(step.pages), step.pages.size(1), step.page_tokens},
+                                              shape_,
+                                              rule.window,
+                                              static_cast<float>(rule.scale),
+                                              static_cast<float>(rule.softcap)};
       std::atomic<std::size_t> next{0};
       auto const teams = std::min<std::int64_t>(at::get_num_threads(), static_cast<std::int64_t>(blocks_.size()));
       auto const grain = attention_work_ * static_cast<std::int64_t>(blocks_.size()) < least_work ? teams : 1;
@@ -152,8 +161,8 @@ public:
     });
   }
 
-  std::optional<std::int64_t> sample(at::Tensor const& logits, std::span<sample_request const> requests,
-                                     std::span<token_id> chosen, std::span<token_logprobs> logprobs) override {
+  std::optional<std::int64_t> sample(at::Tensor const& logits, std::span<sample_request const> requests, std::span<token_id> chosen,
+                                     std::span<token_logprobs> logprobs) override {
     auto const width = static_cast<std::size_t>(logits.size(1));
     std::atomic<std::int64_t> broken{logits.size(0)};
     in_parallel(logits.size(0), logits.size(1), [&](std::int64_t begin, std::int64_t end) {
@@ -164,7 +173,8 @@ public:
         chosen[static_cast<std::size_t>(row)] = token.value_or(-1);
         if (token && ask.logprobs >= 0) logprobs[static_cast<std::size_t>(row)] = logprobs_of(of_row, *token, ask.logprobs);
         if (!token)
-          for (auto seen = broken.load(); row < seen && !broken.compare_exchange_weak(seen, row);) {}
+          for (auto seen = broken.load(); row < seen && !broken.compare_exchange_weak(seen, row);) {
+          }
       }
     });
     return broken < logits.size(0) ? std::optional(broken.load()) : std::nullopt;
@@ -178,10 +188,18 @@ private:
 
   /// @param first  the part's first column in `out`
   template <class T>
-  static torch_cpu::linear_task<T> linear_task(at::Tensor const& x, linear_part const& part, at::Tensor const& out, std::int64_t first) {
+  static torch_cpu::linear_task<T> linear_task(at::Tensor const& x, linear_part const& part, at::Tensor const& out,
+                                               std::int64_t first) {
     bool const same = out.scalar_type() == x.scalar_type();
-    return {data<T>(x), data<T>(part.weight), data<T>(part.bias), same ? data<T>(out) + first : nullptr,
-            same ? nullptr : data<float>(out) + first, x.size(0), x.size(1), part.weight.size(0), out.size(1)};
+    return {data<T>(x),
+            data<T>(part.weight),
+            data<T>(part.bias),
+            same ? data<T>(out) + first : nullptr,
+            same ? nullptr : data<float>(out) + first,
+            x.size(0),
+            x.size(1),
+            part.weight.size(0),
+            out.size(1)};
   }
 
   static void library_linear(at::Tensor const& x, linear_weights const& parts, at::Tensor const& out) {
@@ -203,6 +221,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<device_kernels> make_cpu_kernels(torch_cpu::vector_kernels const& level) { return std::make_unique<cpu_kernels>(level); }
+std::unique_ptr<device_kernels> make_cpu_kernels(torch_cpu::vector_kernels const& level) {
+  return std::make_unique<cpu_kernels>(level);
+}
 
 }  // namespace gpuplace::torch_detail

@@ -26,8 +26,8 @@ struct step_tensors {
   at::Tensor first_position;  ///< int32 [R]
   at::Tensor pages;           ///< int32 [R, pages of the longest sequence]
   std::int64_t page_tokens = 0;
-  at::Tensor ring_rows;       ///< cache_rows and pages of layers that keep a window alone: each slot has pages of its own there,
-  at::Tensor ring_pages;      ///< which its positions pass round; undefined where no layer does
+  at::Tensor ring_rows;   ///< cache_rows and pages of layers that keep a window alone: each slot has pages of its own there,
+  at::Tensor ring_pages;  ///< which its positions pass round; undefined where no layer does
 
   /// The same step as those layers see it.
   step_tensors on_rings() const {
@@ -70,7 +70,7 @@ struct rotation {
 struct attention_rule {
   std::int64_t window = 0;  ///< positions that a token sees at most; 0: all
   double scale = 1;
-  double softcap = 0;       ///< 0: none
+  double softcap = 0;  ///< 0: none
 };
 
 struct attention_shape {

@@ -15,9 +15,9 @@ namespace {
 
 /// A thread's memory for a choice, so that choosing allocates nothing once warm.
 struct scratch {
-  std::vector<float> logits;            ///< after penalties
-  std::vector<float> largest;           ///< logits to find the last of the top k among
-  std::vector<std::int32_t> times;      ///< for each token, all zero between calls
+  std::vector<float> logits;        ///< after penalties
+  std::vector<float> largest;       ///< logits to find the last of the top k among
+  std::vector<std::int32_t> times;  ///< for each token, all zero between calls
   std::vector<candidate> candidates;
 };
 
@@ -65,7 +65,8 @@ std::span<float const> adjusted(std::span<float const> logits, sample_request co
   mine.logits.assign(logits.begin(), logits.end());
   if (ask.how.penalised()) penalise(mine.logits, ask, mine.times);
   for (auto const id : ask.forbidden)
-    if (auto const token = static_cast<std::size_t>(id); token < logits.size()) mine.logits[token] = -std::numeric_limits<float>::infinity();
+    if (auto const token = static_cast<std::size_t>(id); token < logits.size())
+      mine.logits[token] = -std::numeric_limits<float>::infinity();
   return mine.logits;
 }
 
@@ -146,7 +147,9 @@ token_logprobs logprobs_of(std::span<float const> logits, token_id chosen, std::
   double mass = 0;
   for (auto const x : logits) mass += std::exp(double{x} - top);
   auto const all = top + std::log(mass);
-  auto const of = [&](std::size_t i) { return token_probability{static_cast<token_id>(i), static_cast<float>(double{logits[i]} - all)}; };
+  auto const of = [&](std::size_t i) {
+    return token_probability{static_cast<token_id>(i), static_cast<float>(double{logits[i]} - all)};
+  };
   token_logprobs told{of(static_cast<std::size_t>(chosen)), {}};
   auto const most = std::min(static_cast<std::size_t>(std::max(alternatives, 0)), logits.size());
   if (most == 0) return told;

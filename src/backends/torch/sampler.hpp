@@ -28,7 +28,9 @@ struct candidate {
   token_id token = 0;
 
   /// Heaps put the likeliest token on top, the smaller id among equals.
-  friend bool operator<(candidate const& a, candidate const& b) { return a.weight != b.weight ? a.weight < b.weight : a.token > b.token; }
+  friend bool operator<(candidate const& a, candidate const& b) {
+    return a.weight != b.weight ? a.weight < b.weight : a.token > b.token;
+  }
 };
 
 /// The tokens that are left after penalties, temperature, top-k, top-p and min-p, in that order; for a greedy request the one

@@ -12,13 +12,14 @@
 
 namespace gpuplace::torch_detail {
 
-stage_runner::stage_runner(at::Device device, std::unique_ptr<device_kernels> kernels, stage_weights weights, model_config const& config,
-                           executor_limits const& limits, std::int64_t ring_pages, at::ScalarType type)
+stage_runner::stage_runner(at::Device device, std::unique_ptr<device_kernels> kernels, stage_weights weights,
+                           model_config const& config, executor_limits const& limits, std::int64_t ring_pages, at::ScalarType type)
     : device_(device), kernels_(std::move(kernels)), weights_(std::move(weights)), config_(config), ring_pages_(ring_pages) {
   auto const options = at::TensorOptions().device(device).dtype(type);
   auto const room = [&](std::int64_t width) { return at::empty({limits.step_tokens, width}, options); };
   if (config.scaled_embedding)
-    embedding_scale_ = at::scalar_tensor(std::sqrt(static_cast<double>(config.hidden)), at::TensorOptions().dtype(type)).item<double>();
+    embedding_scale_ =
+        at::scalar_tensor(std::sqrt(static_cast<double>(config.hidden)), at::TensorOptions().dtype(type)).item<double>();
   whole_.hidden = room(config.hidden);
   if (!weights_.layers.empty()) {
     make_cache(limits, options);
@@ -54,8 +55,8 @@ void stage_runner::make_cache(executor_limits const& limits, at::TensorOptions c
 
 stage_runner::buffers stage_runner::first(std::int64_t tokens) const {
   auto const part = [&](at::Tensor const& t) { return t.defined() ? t.narrow(0, 0, tokens) : t; };
-  return {part(whole_.hidden), part(whole_.normed), part(whole_.qkv), part(whole_.attended),
-          part(whole_.delta), part(whole_.gate_up), part(whole_.activated)};
+  return {part(whole_.hidden), part(whole_.normed),  part(whole_.qkv),      part(whole_.attended),
+          part(whole_.delta),  part(whole_.gate_up), part(whole_.activated)};
 }
 
 /// @param added  what the layer before has not yet added to the hidden state; undefined for a stage's first layer

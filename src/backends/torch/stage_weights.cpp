@@ -77,7 +77,8 @@ public:
 
   result<void> load(std::string const& unit) {
     auto const found = kinds_.find(unit);
-    if (found == kinds_.end()) return error{errc::not_found, "the model has no unit '" + unit + "'", {}, "plan again with this checkpoint"};
+    if (found == kinds_.end())
+      return error{errc::not_found, "the model has no unit '" + unit + "'", {}, "plan again with this checkpoint"};
     switch (found->second.kind) {
       case unit_kind::embedding: stage_.embedding = tensor(unit + ".weight"); return {};
       case unit_kind::decoder_layer: load_layer(unit, found->second.layer); return {};

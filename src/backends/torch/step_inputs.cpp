@@ -12,7 +12,9 @@ namespace gpuplace::torch_detail {
 
 step_inputs::step_inputs(executor_limits const& limits, std::int64_t vocabulary, std::int64_t ring_pages)
     : limits_(limits), vocabulary_(vocabulary), ring_pages_(ring_pages) {
-  auto const room = [](std::vector<std::int64_t> shape, at::ScalarType type) { return at::zeros(shape, at::TensorOptions().dtype(type)); };
+  auto const room = [](std::vector<std::int64_t> shape, at::ScalarType type) {
+    return at::zeros(shape, at::TensorOptions().dtype(type));
+  };
   host_ = {.tokens = room({limits.step_tokens}, at::kInt),
            .positions = room({limits.step_tokens}, at::kInt),
            .cache_rows = room({limits.step_tokens}, at::kLong),
@@ -32,21 +34,27 @@ result<void> step_inputs::check(batch const& work) const {
     return error{errc::invalid_argument, "row " + std::to_string(row) + ' ' + std::move(what), "torch step", {}};
   };
   if (static_cast<std::int64_t>(work.rows.size()) > limits_.slots || work.token_count() > limits_.step_tokens)
-    return error{errc::invalid_argument, "a batch of " + std::to_string(work.rows.size()) + " rows and " +
-                 std::to_string(work.token_count()) + " tokens is larger than was reserved", "torch step", {}};
+    return error{errc::invalid_argument,
+                 "a batch of " + std::to_string(work.rows.size()) + " rows and " + std::to_string(work.token_count()) +
+                     " tokens is larger than was reserved",
+                 "torch step",
+                 {}};
   for (std::size_t i = 0; i < work.rows.size(); ++i) {
     auto const& row = work.rows[i];
     auto const count = static_cast<std::int64_t>(row.tokens.size());
-    if (row.slot < 0 || row.slot >= limits_.slots) return refuse(i, "is in slot " + std::to_string(row.slot) + ", which does not exist");
+    if (row.slot < 0 || row.slot >= limits_.slots)
+      return refuse(i, "is in slot " + std::to_string(row.slot) + ", which does not exist");
     if (count == 0 || row.start < 0) return refuse(i, "has no tokens or starts before position 0");
-    if (row.start + count > limits_.context) return refuse(i, "goes beyond the context of " + std::to_string(limits_.context) + " tokens");
+    if (row.start + count > limits_.context)
+      return refuse(i, "goes beyond the context of " + std::to_string(limits_.context) + " tokens");
     if (row.samples < 0 || row.samples > count) return refuse(i, "samples more positions than it has");
     auto const needed = pages_for(row.start + count, limits_.page_tokens);
     if (static_cast<std::int64_t>(row.pages.size()) < needed) return refuse(i, "has too few pages for its tokens");
     for (auto const page : row.pages.first(static_cast<std::size_t>(needed)))
       if (page < 0 || page >= limits_.kv_pages) return refuse(i, "names page " + std::to_string(page) + ", which does not exist");
     for (auto const token : row.tokens)
-      if (token < 0 || token >= vocabulary_) return refuse(i, "holds token " + std::to_string(token) + ", which is not in the vocabulary");
+      if (token < 0 || token >= vocabulary_)
+        return refuse(i, "holds token " + std::to_string(token) + ", which is not in the vocabulary");
   }
   return {};
 }
@@ -60,7 +68,8 @@ void step_inputs::add(batch_row const& row, std::int64_t index) {
     auto const position = row.start + i;
     tokens[i] = row.tokens[static_cast<std::size_t>(i)];
     positions[i] = static_cast<std::int32_t>(position);
-    cache_rows[i] = row.pages[static_cast<std::size_t>(position / limits_.page_tokens)] * limits_.page_tokens + position % limits_.page_tokens;
+    cache_rows[i] =
+        row.pages[static_cast<std::size_t>(position / limits_.page_tokens)] * limits_.page_tokens + position % limits_.page_tokens;
   }
   for (auto i = count - row.samples; i < count; ++i) {
     sampled_.push_back(tokens_ + i);

@@ -32,10 +32,12 @@ int threads_of(replica const& placed, device_group const& devices) {
 
 result<model_description> open_planned_model(model_plan const& planned) {
   if (planned.source.starts_with("preset:"))
-    return error{errc::unsupported, "a preset has no weights to run", planned.source, "give the folder of a checkpoint with --model"};
+    return error{errc::unsupported, "a preset has no weights to run", planned.source,
+                 "give the folder of a checkpoint with --model"};
   GPUPLACE_TRY(auto model, open_model(planned.source, planned.type));
   if (!planned.fingerprint.empty() && planned.fingerprint != model.fingerprint)
-    return error{errc::mismatch, "the checkpoint is not the one the plan was made for", planned.source, "plan again with this checkpoint"};
+    return error{errc::mismatch, "the checkpoint is not the one the plan was made for", planned.source,
+                 "plan again with this checkpoint"};
   return model;
 }
 
@@ -51,8 +53,10 @@ result<std::shared_ptr<checkpoint const>> open_planned_weights(model_description
 
 result<void> check_start(replica_start const& what) {
   if (!what.whole || what.model >= what.whole->models.size() || what.replica >= what.whole->models[what.model].replicas.size())
-    return error{errc::invalid_argument, "the plan has no replica " + std::to_string(what.replica) + " of model " + std::to_string(what.model),
-                 "torch backend", {}};
+    return error{errc::invalid_argument,
+                 "the plan has no replica " + std::to_string(what.replica) + " of model " + std::to_string(what.model),
+                 "torch backend",
+                 {}};
   auto const& placed = what.whole->models[what.model].replicas[what.replica];
   if (!placed.adapters.empty())
     return error{errc::unsupported, "adapters cannot be run in process yet", "torch backend", "plan without adapters"};

@@ -34,7 +34,10 @@ error caught(std::string where) {
   } catch (std::exception const& e) {
     std::string what = e.what();
     bool const memory = what.find("memory") != std::string::npos;
-    return {memory ? errc::does_not_fit : errc::device_lost, "libtorch failed: " + what.substr(0, what.find('\n')), std::move(where), {}};
+    return {memory ? errc::does_not_fit : errc::device_lost,
+            "libtorch failed: " + what.substr(0, what.find('\n')),
+            std::move(where),
+            {}};
   }
 }
 
@@ -44,8 +47,9 @@ result<void> check_chain(replica const& placed, model_description const& model) 
   for (auto const& s : placed.stages) {
     for (auto const& name : s.units) {
       if (next == model.units.size() || model.units[next].name != name)
-        return error{errc::invalid_argument, "unit '" + name + "' stands where " +
-                     (next < model.units.size() ? "'" + model.units[next].name + "'" : std::string("no unit")) + " belongs",
+        return error{errc::invalid_argument,
+                     "unit '" + name + "' stands where " +
+                         (next < model.units.size() ? "'" + model.units[next].name + "'" : std::string("no unit")) + " belongs",
                      "stage on " + to_string(s.device), "the stages must hold the model's units in order; plan again"};
       ++next;
     }
@@ -84,12 +88,16 @@ std::int64_t find_ring_pages(executor_limits const& limits, model_config const& 
 
 /// What fits the grant of every stage, but no more pages than all sequences can fill.
 result<cache_limits> find_limits(model_plan const& planned, replica const& placed, model_config const& config,
-                                    executor_options const& options) {
+                                 executor_options const& options) {
   demand const load{.context = planned.context, .sequences = planned.batch, .step_tokens = options.step_tokens};
   if (planned.batch < 1 || planned.context < 1)
-    return error{errc::invalid_argument, "the plan has no room for a sequence: batch " + std::to_string(planned.batch) + ", context " +
-                 std::to_string(planned.context), "torch backend", "plan with --batch and --context of at least 1"};
-  executor_limits limits{.slots = planned.batch, .page_tokens = options.page_tokens, .step_tokens = load.max_step_tokens(),
+    return error{errc::invalid_argument,
+                 "the plan has no room for a sequence: batch " + std::to_string(planned.batch) + ", context " +
+                     std::to_string(planned.context),
+                 "torch backend", "plan with --batch and --context of at least 1"};
+  executor_limits limits{.slots = planned.batch,
+                         .page_tokens = options.page_tokens,
+                         .step_tokens = load.max_step_tokens(),
                          .context = planned.context};
   limits.kv_pages = limits.slots * pages_for(limits.context, limits.page_tokens);
   auto const page = stored_bytes(2 * config.kv_heads * config.head_dim * limits.page_tokens, planned.type);
@@ -121,8 +129,11 @@ result<torch_cpu::vector_kernels const*> find_level(std::string const& name) {
 class torch_executor::state {
 public:
   state(cache_limits const& limits, std::int64_t vocabulary, int threads)
-      : limits_(limits.executor), ring_pages_(limits.ring_pages), inputs_(limits.executor, vocabulary, limits.ring_pages),
-        threads_(threads), thread_(1) {
+      : limits_(limits.executor),
+        ring_pages_(limits.ring_pages),
+        inputs_(limits.executor, vocabulary, limits.ring_pages),
+        threads_(threads),
+        thread_(1) {
     boost::asio::post(thread_, [this] { at::set_num_threads(threads_); });
   }
   ~state() {
@@ -204,9 +215,9 @@ private:
                                       at::TensorOptions().dtype(at::kLong));
       auto const logits = head.logits(norm.norm(hidden, rows));
       if (observer_) observer_(logits);
-      auto const broken = head.kernels().sample(logits, requests.subspan(first, count), std::span(outcome.tokens).subspan(first, count),
-                                                std::span(outcome.logprobs).subspan(outcome.logprobs.empty() ? 0 : first,
-                                                                                    outcome.logprobs.empty() ? 0 : count));
+      auto const broken = head.kernels().sample(
+          logits, requests.subspan(first, count), std::span(outcome.tokens).subspan(first, count),
+          std::span(outcome.logprobs).subspan(outcome.logprobs.empty() ? 0 : first, outcome.logprobs.empty() ? 0 : count));
       if (broken) return not_numbers(inputs_.row_of_sample(first + static_cast<std::size_t>(*broken)));
     }
     return {};
@@ -217,7 +228,8 @@ private:
     auto const what = "the logits of row " + std::to_string(row) + " are not numbers";
     for (auto const& s : stages_)
       if (auto const name = find_broken(s.weights()))
-        return {errc::malformed, what + ": tensor '" + *name + "' holds NaN or infinities", "torch step", "fetch the checkpoint again"};
+        return {errc::malformed, what + ": tensor '" + *name + "' holds NaN or infinities", "torch step",
+                "fetch the checkpoint again"};
     return {errc::malformed, what + ", though all weights are", "torch step", "numbers overflow in this format: try --dtype fp32"};
   }
 
@@ -255,7 +267,8 @@ torch_executor::~torch_executor() = default;
 executor_limits torch_executor::limits() const { return state_->limits(); }
 boost::asio::thread_pool::executor_type torch_executor::get_executor() const { return state_->get_executor(); }
 void torch_executor::async_step(batch const& work, step_handler handler) { state_->async_step(work, std::move(handler)); }
-result<void> torch_executor::fork(slot_id from, slot_id to, std::span<page_id const> from_pages, std::span<page_id const> to_pages) {
+result<void> torch_executor::fork(slot_id from, slot_id to, std::span<page_id const> from_pages,
+                                  std::span<page_id const> to_pages) {
   return state_->fork(from, to, from_pages, to_pages);
 }
 /// Which tokens of its pages a sequence has comes with every batch: nothing is kept between steps.

@@ -25,10 +25,10 @@ namespace gpuplace::torch_detail {
 using logits_observer = std::function<void(at::Tensor const&)>;
 
 struct executor_options {
-  int threads = 1;                ///< of the replica's CPU stages together
+  int threads = 1;  ///< of the replica's CPU stages together
   std::int64_t page_tokens = 16;
-  std::int64_t step_tokens = 0;   ///< 0: as demand::max_step_tokens
-  std::string cpu_level;          ///< an instruction level by name; empty: the best that the machine has
+  std::int64_t step_tokens = 0;  ///< 0: as demand::max_step_tokens
+  std::string cpu_level;         ///< an instruction level by name; empty: the best that the machine has
 };
 
 /// Runs the steps of one replica on a thread of its own: the stages in turn, each on its device.

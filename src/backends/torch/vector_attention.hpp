@@ -60,7 +60,8 @@ constexpr int query_tile = 2;
 
 /// Scores of `Queries` queries with `Keys` keys.
 template <int Queries, int Keys>
-[[gnu::always_inline]] inline void score_tile(attention_buffers const& b, std::int64_t query, std::int64_t key, std::int64_t head_dim) {
+[[gnu::always_inline]] inline void score_tile(attention_buffers const& b, std::int64_t query, std::int64_t key,
+                                              std::int64_t head_dim) {
   vec sums[Queries][Keys] = {};
   float const* const queries = b.queries + query * head_dim;
   float const* const keys = b.keys + key * head_dim;
@@ -132,7 +133,8 @@ inline void add_values(attention_buffers const& b, std::int64_t query, std::int6
   }
   for (; d < head_dim; ++d)
     for (int q = 0; q < Queries; ++q)
-      for (std::int64_t k = 0; k < count; ++k) sums[q * head_dim + d] += weights[q * attention_block_keys + k] * b.values[k * head_dim + d];
+      for (std::int64_t k = 0; k < count; ++k)
+        sums[q * head_dim + d] += weights[q * attention_block_keys + k] * b.values[k * head_dim + d];
 }
 
 template <class T>
@@ -150,8 +152,8 @@ void attend(attention_task<T> const& t, attention_block block, float* scratch) {
   std::int64_t const first_token = t.rows.token_begin[block.row] + block.first_token;
   std::int64_t const first_position = t.rows.first_position[block.row] + block.first_token;
   for (std::int64_t q = 0; q < queries; ++q) {
-    T const* const from = t.qkv + (first_token + q / group) * (heads + 2 * kv_heads) * head_dim +
-                          (block.kv_head * group + q % group) * head_dim;
+    T const* const from =
+        t.qkv + (first_token + q / group) * (heads + 2 * kv_heads) * head_dim + (block.kv_head * group + q % group) * head_dim;
     for (std::int64_t d = 0; d < head_dim; ++d) b.queries[q * head_dim + d] = widen(from[d]) * t.scale;
     for (std::int64_t d = 0; d < head_dim; ++d) b.sums[q * head_dim + d] = 0;
     b.largest[q] = -1e30f;

@@ -19,6 +19,7 @@ constexpr typed_kernels<T> all_kernels() {
 }  // namespace
 
 extern vector_kernels const GPUPLACE_CPU_LEVEL;
-constinit vector_kernels const GPUPLACE_CPU_LEVEL{GPUPLACE_TEXT(GPUPLACE_CPU_LEVEL), all_kernels<float>(), all_kernels<bf16>(), &softcap};
+constinit vector_kernels const GPUPLACE_CPU_LEVEL{GPUPLACE_TEXT(GPUPLACE_CPU_LEVEL), all_kernels<float>(), all_kernels<bf16>(),
+                                                  &softcap};
 
 }  // namespace gpuplace::torch_cpu

@@ -18,11 +18,11 @@ struct bf16 {
 /// out[m, n] = sum over k of x[m, k] * weight[n, k] (+ bias[n]).
 template <class T>
 struct linear_task {
-  T const* x;           ///< [rows, columns]
-  T const* weight;      ///< [outputs, columns]
-  T const* bias;        ///< [outputs] or null
-  T* out;               ///< [rows, outputs] in T, or null
-  float* out_single;    ///< [rows, outputs] in fp32, where `out` is null
+  T const* x;         ///< [rows, columns]
+  T const* weight;    ///< [outputs, columns]
+  T const* bias;      ///< [outputs] or null
+  T* out;             ///< [rows, outputs] in T, or null
+  float* out_single;  ///< [rows, outputs] in fp32, where `out` is null
   std::int64_t rows, columns, outputs;
   std::int64_t stride;  ///< from one row of `out` to the next
 };
@@ -53,14 +53,14 @@ struct norm_weight {
 /// stores keys and values in the cache.
 template <class T>
 struct rope_task {
-  T* qkv;                         ///< [tokens, (heads + 2 kv_heads) * head_dim]
-  norm_weight<T> query_norm;      ///< [head_dim] or null
+  T* qkv;                     ///< [tokens, (heads + 2 kv_heads) * head_dim]
+  norm_weight<T> query_norm;  ///< [head_dim] or null
   norm_weight<T> key_norm;
-  std::int32_t const* positions;  ///< [tokens]
-  std::int64_t const* cache_rows; ///< [tokens]: page * page_tokens + offset
-  float const* cosines;           ///< [context, head_dim / 2]
+  std::int32_t const* positions;   ///< [tokens]
+  std::int64_t const* cache_rows;  ///< [tokens]: page * page_tokens + offset
+  float const* cosines;            ///< [context, head_dim / 2]
   float const* sines;
-  T* keys;                        ///< [pages * page_tokens, kv_heads, head_dim]
+  T* keys;  ///< [pages * page_tokens, kv_heads, head_dim]
   T* values;
   head_shape shape;
 };
@@ -71,12 +71,12 @@ struct attention_task {
   T const* qkv;  ///< as rope_task leaves it
   T const* keys;
   T const* values;
-  T* out;        ///< [tokens, heads * head_dim]
+  T* out;  ///< [tokens, heads * head_dim]
   row_table rows;
   head_shape shape;
   std::int64_t window;  ///< positions that a token sees at most, its own counted; 0: all
   float scale;
-  float softcap;        ///< scores s become softcap * tanh(s / softcap); 0: they stay
+  float softcap;  ///< scores s become softcap * tanh(s / softcap); 0: they stay
 };
 
 /// Some consecutive tokens of one row under one key head.
@@ -114,9 +114,13 @@ struct vector_kernels {
 template <class T>
 typed_kernels<T> const& kernels_for(vector_kernels const& k);
 template <>
-inline typed_kernels<float> const& kernels_for<float>(vector_kernels const& k) { return k.single; }
+inline typed_kernels<float> const& kernels_for<float>(vector_kernels const& k) {
+  return k.single;
+}
 template <>
-inline typed_kernels<bf16> const& kernels_for<bf16>(vector_kernels const& k) { return k.half; }
+inline typed_kernels<bf16> const& kernels_for<bf16>(vector_kernels const& k) {
+  return k.half;
+}
 
 /// Tokens of a row that one attention_block may hold, so that its queries fit the scratch.
 inline constexpr std::int64_t attention_block_queries = 48;

@@ -27,8 +27,8 @@ struct dot_step<bf16> {
   static constexpr int width = 32;
   static __m512i read(bf16 const* from) { return _mm512_loadu_si512(from); }
   static void accumulate(vec& sums, __m512i a, __m512i b) {
-    sums = reinterpret_cast<vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sums), reinterpret_cast<__m512bh>(a),
-                                                  reinterpret_cast<__m512bh>(b)));
+    sums = reinterpret_cast<vec>(
+        _mm512_dpbf16_ps(reinterpret_cast<__m512>(sums), reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b)));
   }
 };
 #endif

@@ -82,7 +82,8 @@ inline float sum(vec v) {
   using quarter [[gnu::vector_size(16)]] = float;
 #if defined(__AVX512F__)
   using half [[gnu::vector_size(32)]] = float;
-  half const h = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  half const h =
+      __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
   quarter q = __builtin_shufflevector(h, h, 0, 1, 2, 3) + __builtin_shufflevector(h, h, 4, 5, 6, 7);
 #elif defined(__AVX2__)
   quarter q = __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
@@ -116,7 +117,8 @@ inline vec sum_each(vec const (&v)[lanes]) {
   for (int i = 0; i < 2; ++i)
     p[i] = __builtin_shufflevector(q[2 * i], q[2 * i + 1], 0, 1, 4, 5, 8, 9, 12, 13) +
            __builtin_shufflevector(q[2 * i], q[2 * i + 1], 2, 3, 6, 7, 10, 11, 14, 15);
-  return __builtin_shufflevector(p[0], p[1], 0, 2, 4, 6, 8, 10, 12, 14) + __builtin_shufflevector(p[0], p[1], 1, 3, 5, 7, 9, 11, 13, 15);
+  return __builtin_shufflevector(p[0], p[1], 0, 2, 4, 6, 8, 10, 12, 14) +
+         __builtin_shufflevector(p[0], p[1], 1, 3, 5, 7, 9, 11, 13, 15);
 #else
   vec sums{};
   for (int i = 0; i < lanes; ++i) sums[i] = sum(v[i]);

@@ -92,7 +92,8 @@ double measurement::sequences_per_step() const {
 result<measurement> measure(boost::asio::io_context& loop, trial what, synthetic_requests const& requests, arrivals when) {
   auto const now = what.backend.time();
   auto const replicas = what.placed.models.front().replicas.size();
-  fleet_type served(loop, std::move(what.placed), std::move(what.view), std::move(what.work), std::move(what.router), std::move(what.backend));
+  fleet_type served(loop, std::move(what.placed), std::move(what.view), std::move(what.work), std::move(what.router),
+                    std::move(what.backend));
   auto const began = now();
   GPUPLACE_CHECK(start(served, loop));
   auto const loading = (now() - began).count();

@@ -28,8 +28,8 @@ struct measurement {
   std::size_t tokens = 0;
   std::vector<double> first_token;  // of each request, waiting included
   std::vector<double> latency;
-  std::vector<std::size_t> tokens_of;        // of each replica
-  std::vector<instance_statistics> did;      // during the measurement
+  std::vector<std::size_t> tokens_of;    // of each replica
+  std::vector<instance_statistics> did;  // during the measurement
 
   double tokens_per_second() const { return static_cast<double>(tokens) / span; }
   double requests_per_minute() const { return 60 * static_cast<double>(requests) / span; }
@@ -48,8 +48,8 @@ struct trial {
 
 // When requests come: all at once, or one after the other at random times with this mean rate.
 struct arrivals {
-  double per_second = 0;                                                      // 0: all at once
-  std::function<void(seconds delay, std::function<void()>)> after;            // of the backend's clock
+  double per_second = 0;                                            // 0: all at once
+  std::function<void(seconds delay, std::function<void()>)> after;  // of the backend's clock
   std::uint64_t seed = 0;
 };
 

@@ -36,8 +36,8 @@ struct pairing {
 struct placement_row {
   pairing strategies;
   std::optional<plan> made;
-  std::string refusal;     // why there is none
-  double microseconds = 0; // of one planning
+  std::string refusal;      // why there is none
+  double microseconds = 0;  // of one planning
 };
 
 // "data_parallel(2)/even", or one of both: the options say the other.
@@ -48,8 +48,8 @@ result<pairing> parse_pairing(std::string const& text, planning_options const& p
   if (known.partitions.find(asked.name) != nullptr) return pairing{planning.allocation, text};
   if (known.allocations.find(asked.name) != nullptr) return pairing{text, planning.partition};
   return error{errc::not_found, "there is no allocation and no partition '" + asked.name + "'", "--strategy",
-               "write ALLOCATION/PARTITION, or one of them; known allocations are:\n" + known.allocations.help() + "known partitions are:\n" +
-                   known.partitions.help()};
+               "write ALLOCATION/PARTITION, or one of them; known allocations are:\n" + known.allocations.help() +
+                   "known partitions are:\n" + known.partitions.help()};
 }
 
 // Every registered pair that needs no arguments.
@@ -94,7 +94,8 @@ std::size_t devices_of(plan const& made) {
 double fullest(plan const& made) {
   double most = 0;
   for (auto const& d : made.devices)
-    if (d.capacity_bytes > bytes{0}) most = std::max(most, static_cast<double>(d.used_bytes.count()) / static_cast<double>(d.capacity_bytes.count()));
+    if (d.capacity_bytes > bytes{0})
+      most = std::max(most, static_cast<double>(d.used_bytes.count()) / static_cast<double>(d.capacity_bytes.count()));
   return most;
 }
 
@@ -103,22 +104,25 @@ double tokens_per_second(plan const& made) { return made.predicted.empty() ? 0 :
 void print_text(std::vector<placement_row> const& rows) {
   std::size_t width = 10;
   for (auto const& r : rows) width = std::max(width, r.strategies.label().size());
-  fmt::print("{:<{}}{:>10}{:>9}{:>11}{:>13}{:>13}{:>10}{:>11}\n", "strategies", width, "replicas", "devices", "tokens/s", "decode step", "prompt", "fullest", "planning");
+  fmt::print("{:<{}}{:>10}{:>9}{:>11}{:>13}{:>13}{:>10}{:>11}\n", "strategies", width, "replicas", "devices", "tokens/s",
+             "decode step", "prompt", "fullest", "planning");
   for (auto const& r : rows) {
     if (!r.made) {
       fmt::print("{:<{}}  {}\n", r.strategies.label(), width, r.refusal);
       continue;
     }
     auto const& p = r.made->predicted.front();
-    fmt::print("{:<{}}{:>10}{:>9}{:>11.1f}{:>10.2f} ms{:>11.3f} s{:>8.0f} %{:>8.0f} us\n", r.strategies.label(), width, replicas_of(*r.made), devices_of(*r.made),
-               p.tokens_per_second, 1e3 * p.decode_step.count(), p.prefill.count(), 100 * fullest(*r.made), r.microseconds);
+    fmt::print("{:<{}}{:>10}{:>9}{:>11.1f}{:>10.2f} ms{:>11.3f} s{:>8.0f} %{:>8.0f} us\n", r.strategies.label(), width,
+               replicas_of(*r.made), devices_of(*r.made), p.tokens_per_second, 1e3 * p.decode_step.count(), p.prefill.count(),
+               100 * fullest(*r.made), r.microseconds);
   }
 }
 
 void print_json(placement_options const& options, std::vector<placement_row> const& rows) {
   nlohmann::ordered_json all{{"topology", options.planning.topology}, {"models", options.planning.models}};
   for (auto const& r : rows) {
-    nlohmann::ordered_json row{{"allocation", r.strategies.allocation}, {"partition", r.strategies.partition}, {"planning_microseconds", r.microseconds}};
+    nlohmann::ordered_json row{
+        {"allocation", r.strategies.allocation}, {"partition", r.strategies.partition}, {"planning_microseconds", r.microseconds}};
     if (!r.made) {
       row["error"] = r.refusal;
     } else {
@@ -163,14 +167,18 @@ result<void> bench_placement(placement_options const& options) {
 
 void add_bench_placement(CLI::App& bench, action& chosen) {
   auto options = std::make_shared<placement_options>();
-  auto* const command = bench.add_subcommand("placement", "What strategies plan for one workload, the best first, and how long they take");
-  command->footer("Examples:\n"
-                  "  gpuplace bench placement --model preset:qwen2.5-72b --topology preset:dgx-h100\n"
-                  "  gpuplace bench placement --strategy 'data_parallel(2)/even' --strategy 'data_parallel(4)/even' --model preset:qwen2.5-32b --topology preset:dgx-h100\n"
-                  "Without --strategy every registered pair that needs no arguments takes part. Figures are the cost model's.");
+  auto* const command =
+      bench.add_subcommand("placement", "What strategies plan for one workload, the best first, and how long they take");
+  command->footer(
+      "Examples:\n"
+      "  gpuplace bench placement --model preset:qwen2.5-72b --topology preset:dgx-h100\n"
+      "  gpuplace bench placement --strategy 'data_parallel(2)/even' --strategy 'data_parallel(4)/even' --model preset:qwen2.5-32b "
+      "--topology preset:dgx-h100\n"
+      "Without --strategy every registered pair that needs no arguments takes part. Figures are the cost model's.");
   add_planning_options(*command, options->planning);
   command->get_option("--model")->required();
-  command->add_option("--strategy", options->strategies, "ALLOCATION/PARTITION, or one of them; may be given several times")->type_name("SPEC");
+  command->add_option("--strategy", options->strategies, "ALLOCATION/PARTITION, or one of them; may be given several times")
+      ->type_name("SPEC");
   command->add_option("--format", options->format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
   command->callback([options, &chosen] { chosen = [options] { return finish(bench_placement(*options)); }; });
 }

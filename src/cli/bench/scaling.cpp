@@ -42,18 +42,23 @@ constexpr std::size_t unbatched_part = 8;
 
 result<std::vector<std::size_t>> counts_of(scaling_options const& options, std::size_t available) {
   if (options.group < 1 || options.group > available)
-    return error{errc::invalid_argument, fmt::format("a replica cannot have {} of {} devices", options.group, available), "--devices-per-replica", {}};
+    return error{errc::invalid_argument,
+                 fmt::format("a replica cannot have {} of {} devices", options.group, available),
+                 "--devices-per-replica",
+                 {}};
   auto counts = options.devices;
   if (counts.empty())
     for (auto n = options.group; n <= available; n += options.group) counts.push_back(n);
   for (auto const n : counts)
     if (n < 1 || n > available || n % options.group != 0)
-      return error{errc::invalid_argument, fmt::format("{} devices cannot be used: {} are visible, {} make a replica", n, available, options.group),
+      return error{errc::invalid_argument,
+                   fmt::format("{} devices cannot be used: {} are visible, {} make a replica", n, available, options.group),
                    "--devices", "leave it out for every number that can"};
   return counts;
 }
 
-result<scaling_row> measure_devices(scaling_options const& options, machine const& on, workload work, std::size_t devices, bool batched) {
+result<scaling_row> measure_devices(scaling_options const& options, machine const& on, workload work, std::size_t devices,
+                                    bool batched) {
   std::vector<std::size_t> first(devices);
   std::iota(first.begin(), first.end(), std::size_t{0});
   auto const view = on.view.subset(first);
@@ -67,7 +72,8 @@ result<scaling_row> measure_devices(scaling_options const& options, machine cons
   GPUPLACE_TRY(auto requests, open_synthetic(options.requests, work.models.front().model.config.vocabulary));
   if (!batched) requests.count = std::max<std::size_t>(1, requests.count / unbatched_part);
   fmt::print(stderr, "measuring {} {}{}\n", devices, devices == 1 ? "device" : "devices", batched ? "" : ", one prompt at a time");
-  GPUPLACE_TRY(auto figures, measure(loop, {std::move(placed), view, std::move(work), std::move(router), std::move(backend)}, requests));
+  GPUPLACE_TRY(auto figures,
+               measure(loop, {std::move(placed), view, std::move(work), std::move(router), std::move(backend)}, requests));
   return scaling_row{devices, batched, std::move(figures)};
 }
 
@@ -87,29 +93,42 @@ std::string bar(double speed_up, double ideal) {
 void print_text(std::vector<scaling_row> const& rows, std::size_t group) {
   auto const base = base_rate(rows) * static_cast<double>(group);
   auto const most = static_cast<double>(rows.back().devices) / static_cast<double>(group);
-  fmt::print("{:<20}{:>12}{:>11}{:>10}{:>12}{:>13}{:>9}{:>16}\n", "devices", "prompts/min", "tokens/s", "speed-up", "efficiency", "first token", "at work",
-             "sequences/step");
+  fmt::print("{:<20}{:>12}{:>11}{:>10}{:>12}{:>13}{:>9}{:>16}\n", "devices", "prompts/min", "tokens/s", "speed-up", "efficiency",
+             "first token", "at work", "sequences/step");
   for (auto const& [devices, batched, figures] : rows) {
     auto const speed_up = figures.tokens_per_second() / base;
-    auto const efficiency = batched ? fmt::format("{:.0f} %", 100 * speed_up * static_cast<double>(group) / static_cast<double>(devices)) : "";
-    fmt::print("{:<20}{:>12.1f}{:>11.1f}{:>9.2f}x{:>12}{:>11.2f} s{:>7.0f} %{:>16.1f}  {}\n", batched ? std::to_string(devices) : fmt::format("{}, one at a time", devices),
-               figures.requests_per_minute(), figures.tokens_per_second(), speed_up, efficiency, percentile(figures.first_token, 0.5),
-               100 * figures.at_work(), figures.sequences_per_step(), bar(speed_up, most));
+    auto const efficiency =
+        batched ? fmt::format("{:.0f} %", 100 * speed_up * static_cast<double>(group) / static_cast<double>(devices)) : "";
+    fmt::print("{:<20}{:>12.1f}{:>11.1f}{:>9.2f}x{:>12}{:>11.2f} s{:>7.0f} %{:>16.1f}  {}\n",
+               batched ? std::to_string(devices) : fmt::format("{}, one at a time", devices), figures.requests_per_minute(),
+               figures.tokens_per_second(), speed_up, efficiency, percentile(figures.first_token, 0.5), 100 * figures.at_work(),
+               figures.sequences_per_step(), bar(speed_up, most));
   }
 }
 
 void print_json(scaling_options const& options, model_description const& model, std::vector<scaling_row> const& rows) {
   auto const base = base_rate(rows) * static_cast<double>(options.group);
-  nlohmann::ordered_json all{{"model", model.name}, {"dtype", gpuplace::to_string(model.type)}, {"backend", options.backend}, {"routing", options.routing},
-                             {"topology", options.planning.topology}, {"requests", options.requests.requests},
-                             {"prompt_tokens", options.requests.prompt_tokens}, {"answer_tokens", options.requests.answer_tokens}};
+  nlohmann::ordered_json all{{"model", model.name},
+                             {"dtype", gpuplace::to_string(model.type)},
+                             {"backend", options.backend},
+                             {"routing", options.routing},
+                             {"topology", options.planning.topology},
+                             {"requests", options.requests.requests},
+                             {"prompt_tokens", options.requests.prompt_tokens},
+                             {"answer_tokens", options.requests.answer_tokens}};
   for (auto const& [devices, batched, figures] : rows) {
     auto const speed_up = figures.tokens_per_second() / base;
-    all["rows"].push_back({{"devices", devices}, {"batched", batched}, {"requests", figures.requests}, {"seconds", figures.span},
-                           {"loading_seconds", figures.loading}, {"requests_per_minute", figures.requests_per_minute()},
-                           {"tokens_per_second", figures.tokens_per_second()}, {"speed_up", speed_up},
+    all["rows"].push_back({{"devices", devices},
+                           {"batched", batched},
+                           {"requests", figures.requests},
+                           {"seconds", figures.span},
+                           {"loading_seconds", figures.loading},
+                           {"requests_per_minute", figures.requests_per_minute()},
+                           {"tokens_per_second", figures.tokens_per_second()},
+                           {"speed_up", speed_up},
                            {"efficiency", speed_up * static_cast<double>(options.group) / static_cast<double>(devices)},
-                           {"first_token_seconds", percentile(figures.first_token, 0.5)}, {"at_work", figures.at_work()},
+                           {"first_token_seconds", percentile(figures.first_token, 0.5)},
+                           {"at_work", figures.at_work()},
                            {"sequences_per_step", figures.sequences_per_step()}});
   }
   fmt::print("{}\n", all.dump(2));
@@ -133,8 +152,9 @@ result<void> bench_scaling(scaling_options options) {
     print_json(options, model, rows);
     return {};
   }
-  fmt::print("{} ({}), {} prompts of {} tokens, answers of {}, at most {} sequences a replica, {}\n\n", model.name, gpuplace::to_string(model.type),
-             options.requests.requests, options.requests.prompt_tokens, options.requests.answer_tokens, work.models.front().load.sequences,
+  fmt::print("{} ({}), {} prompts of {} tokens, answers of {}, at most {} sequences a replica, {}\n\n", model.name,
+             gpuplace::to_string(model.type), options.requests.requests, options.requests.prompt_tokens,
+             options.requests.answer_tokens, work.models.front().load.sequences,
              options.backend == "simulated" ? "simulated" : "measured by " + options.backend);
   print_text(rows, options.group);
   return {};
@@ -145,18 +165,25 @@ result<void> bench_scaling(scaling_options options) {
 void add_bench_scaling(CLI::App& bench, action& chosen) {
   auto options = std::make_shared<scaling_options>();
   options->backend = GPUPLACE_HAVE_TORCH ? "torch" : "simulated";
-  auto* const command = bench.add_subcommand("scaling", "The same batch on 1 to N devices: what parallelism gives, and what batching");
-  command->footer("Examples:\n"
-                  "  gpuplace bench scaling --model DIR --topology cpu:2\n"
-                  "  gpuplace bench scaling --model preset:qwen3-8b --topology preset:4xa100 --backend simulated --answer-tokens 256:2048\n"
-                  "Every row answers the same prompts; the first one at a time on one device, for the worth of batching.");
+  auto* const command =
+      bench.add_subcommand("scaling", "The same batch on 1 to N devices: what parallelism gives, and what batching");
+  command->footer(
+      "Examples:\n"
+      "  gpuplace bench scaling --model DIR --topology cpu:2\n"
+      "  gpuplace bench scaling --model preset:qwen3-8b --topology preset:4xa100 --backend simulated --answer-tokens 256:2048\n"
+      "Every row answers the same prompts; the first one at a time on one device, for the worth of batching.");
   add_planning_options(*command, options->planning);
   command->get_option("--model")->required();
   add_synthetic_options(*command, options->requests);
-  command->add_option("--devices", options->devices, "Numbers of devices (default: all from 1 to the visible ones)")->delimiter(',')->type_name("N,…");
-  command->add_option("--devices-per-replica", options->group, "Devices that share a copy of the model, by --partition")->capture_default_str();
+  command->add_option("--devices", options->devices, "Numbers of devices (default: all from 1 to the visible ones)")
+      ->delimiter(',')
+      ->type_name("N,…");
+  command->add_option("--devices-per-replica", options->group, "Devices that share a copy of the model, by --partition")
+      ->capture_default_str();
   command->add_option("--routing", options->routing, "Which replica takes a prompt")->type_name("SPEC")->capture_default_str();
-  command->add_option("--backend", options->backend, "torch, or simulated (times without devices)")->type_name("SPEC")->capture_default_str();
+  command->add_option("--backend", options->backend, "torch, or simulated (times without devices)")
+      ->type_name("SPEC")
+      ->capture_default_str();
   command->add_option("--format", options->format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
   command->callback([options, &chosen] { chosen = [options] { return finish(bench_scaling(*options)); }; });
 }

@@ -17,7 +17,8 @@ result<length_range> parse_length_range(std::string_view text, std::string const
   auto const colon = text.find(':');
   length_range const range{number(text.substr(0, colon)), number(colon == text.npos ? text : text.substr(colon + 1))};
   if (range.least < 1 || range.most < range.least)
-    return error{errc::invalid_argument, "'" + std::string(text) + "' is no number of tokens", where, "write 64, or 16:256 for lengths between"};
+    return error{errc::invalid_argument, "'" + std::string(text) + "' is no number of tokens", where,
+                 "write 64, or 16:256 for lengths between"};
   return range;
 }
 
@@ -27,8 +28,12 @@ std::string to_string(length_range const& range) {
 
 void add_synthetic_options(CLI::App& command, synthetic_options& options) {
   command.add_option("--requests", options.requests, "How many requests")->check(CLI::PositiveNumber)->capture_default_str();
-  command.add_option("--prompt-tokens", options.prompt_tokens, "Length of prompts: 64, or 16:256 for lengths between")->type_name("N[:M]")->capture_default_str();
-  command.add_option("--answer-tokens", options.answer_tokens, "Length of answers, likewise")->type_name("N[:M]")->capture_default_str();
+  command.add_option("--prompt-tokens", options.prompt_tokens, "Length of prompts: 64, or 16:256 for lengths between")
+      ->type_name("N[:M]")
+      ->capture_default_str();
+  command.add_option("--answer-tokens", options.answer_tokens, "Length of answers, likewise")
+      ->type_name("N[:M]")
+      ->capture_default_str();
   command.add_option("--seed", options.seed, "Of lengths and tokens")->capture_default_str();
 }
 

@@ -38,7 +38,8 @@ std::string replica_devices(replica const& r) {
 }
 
 std::string allocation_text(model_plan const& model, std::size_t prompts, std::string const& router) {
-  if (router != contiguous_shards::name) return fmt::format("{} prompts go to {} replicas by {}\n", prompts, model.replicas.size(), router);
+  if (router != contiguous_shards::name)
+    return fmt::format("{} prompts go to {} replicas by {}\n", prompts, model.replicas.size(), router);
   std::string text;
   auto const shards = shard_of(prompts, model.replicas.size());
   for (std::size_t r = 0; r < shards.size(); ++r) {
@@ -117,7 +118,8 @@ result<void> answer_printer::print(journal const& rows, std::size_t number) {
   if (!line) return {};
   auto const shown = json_ ? *line : for_people(number, *line);
   if (std::fwrite(shown.data(), 1, shown.size(), out_) != shown.size())
-    return error{errc::unreadable, "the answers could not be written", "output", "check the space left, or whether the reader has gone"};
+    return error{errc::unreadable, "the answers could not be written", "output",
+                 "check the space left, or whether the reader has gone"};
   return {};
 }
 

@@ -17,7 +17,8 @@ std::vector<std::string> labels_of(model_plan const& model) {
 // A row that failed because nothing could take it is not finished: the next run tries it again.
 bool is_final(result<generation> const& outcome) {
   if (outcome) return outcome->reason != finish_reason::cancelled;
-  return outcome.error().code != errc::unavailable && outcome.error().code != errc::device_lost && outcome.error().code != errc::cancelled;
+  return outcome.error().code != errc::unavailable && outcome.error().code != errc::device_lost &&
+         outcome.error().code != errc::cancelled;
 }
 
 }  // namespace
@@ -36,7 +37,8 @@ batch_source batch_run::source(std::size_t in_flight) {
 }
 
 batch_sinks batch_run::sinks() {
-  return {.on_tokens = [this](std::size_t, std::size_t replica, std::span<token_id const> tokens) { bar_.add_tokens(replica, tokens.size()); },
+  return {.on_tokens = [this](std::size_t, std::size_t replica,
+                              std::span<token_id const> tokens) { bar_.add_tokens(replica, tokens.size()); },
           .on_result = [this](std::size_t i, result<generation> const& outcome) { take(i, outcome); }};
 }
 
@@ -84,7 +86,8 @@ void batch_run::write(std::size_t index, result<generation> const& outcome) {
     summary_.add(*outcome, with_.now());
   }
   auto const piece_of = [this](token_id token) { return with_.side.tokens.decode(std::span(&token, 1)); };
-  if (auto const put = with_.rows.put(index, json_row(index, row, with_.model, with_.options.token_ids, piece_of)); !put) return give_up(put.error());
+  if (auto const put = with_.rows.put(index, json_row(index, row, with_.model, with_.options.token_ids, piece_of)); !put)
+    return give_up(put.error());
   if (!printer_) return;
   if (auto const printed = printer_->print_ready(with_.rows, with_.prompts.count); !printed) give_up(printed.error());
 }

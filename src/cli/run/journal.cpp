@@ -22,7 +22,8 @@ error failed(std::string what, fs::path const& path, std::string const& why) {
 result<fs::path> temporary_folder() {
   std::error_code why;
   auto pattern = (fs::temp_directory_path(why) / "gpuplace-run-XXXXXX").string();
-  if (why || ::mkdtemp(pattern.data()) == nullptr) return failed("no temporary folder could be made", pattern, std::strerror(errno));
+  if (why || ::mkdtemp(pattern.data()) == nullptr)
+    return failed("no temporary folder could be made", pattern, std::strerror(errno));
   return fs::path(pattern);
 }
 
@@ -75,7 +76,8 @@ journal::journal(journal&& other) noexcept
 
 journal::~journal() {
   std::error_code ignored;
-  if (!folder_.empty() && (!output_ || !fs::exists(folder_ / "run.json", ignored) || (rows_ && finished_ == 0))) fs::remove_all(folder_, ignored);
+  if (!folder_.empty() && (!output_ || !fs::exists(folder_ / "run.json", ignored) || (rows_ && finished_ == 0)))
+    fs::remove_all(folder_, ignored);
   if (lock_ >= 0) ::close(lock_);
 }
 
@@ -89,7 +91,8 @@ result<void> journal::check_same(nlohmann::json const& what) const {
     differs.clear();
     for (auto const& [key, value] : what.items())
       if (!before.contains(key) || before[key] != value)
-        differs += (differs.empty() ? "" : "; ") + key + " was " + (before.contains(key) ? before[key].dump() : "not set") + ", is " + value.dump();
+        differs += (differs.empty() ? "" : "; ") + key + " was " + (before.contains(key) ? before[key].dump() : "not set") +
+                   ", is " + value.dump();
   }
   return error{errc::mismatch, "an unfinished run of this output is another one: " + differs, folder_.string(),
                "repeat its command to finish it, give --restart to drop its rows, or name another --output"};

@@ -14,12 +14,12 @@ namespace gpuplace::cli {
 
 struct run_options {
   planning_options planning;
-  std::string prompts;              // a file; empty where `prompt` has them
+  std::string prompts;  // a file; empty where `prompt` has them
   std::vector<std::string> prompt;
   std::string plan_file;
   std::string routing = "contiguous_shards";
   std::string backend;
-  std::string output;               // empty: for people, on standard output
+  std::string output;  // empty: for people, on standard output
   std::int64_t max_tokens = 128;
   std::int64_t min_tokens = 0;
   bool ignore_end = false;

@@ -16,7 +16,11 @@ constexpr std::chrono::seconds file_period{5};
 }  // namespace
 
 progress::progress(std::vector<std::string> labels, std::size_t prompts, std::size_t finished)
-    : labels_(std::move(labels)), tokens_(labels_.size()), prompts_(prompts), finished_(finished), terminal_(::isatty(STDERR_FILENO) == 1) {}
+    : labels_(std::move(labels)),
+      tokens_(labels_.size()),
+      prompts_(prompts),
+      finished_(finished),
+      terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 void progress::add_tokens(std::size_t replica, std::size_t count) {
   tokens_[replica] += count;
@@ -49,14 +53,14 @@ void progress::draw() {
   std::size_t total = 0;
   for (std::size_t r = 0; r < tokens_.size(); ++r) {
     total += tokens_[r];
-    if (tokens_.size() <= most_named_replicas) line += fmt::format("  {} {:.1f} tok/s", labels_[r], static_cast<double>(tokens_[r]) / elapsed);
+    if (tokens_.size() <= most_named_replicas)
+      line += fmt::format("  {} {:.1f} tok/s", labels_[r], static_cast<double>(tokens_[r]) / elapsed);
   }
-  if (tokens_.size() > most_named_replicas) line += fmt::format("  {} replicas, {:.1f} tok/s", tokens_.size(), static_cast<double>(total) / elapsed);
+  if (tokens_.size() > most_named_replicas)
+    line += fmt::format("  {} replicas, {:.1f} tok/s", tokens_.size(), static_cast<double>(total) / elapsed);
   // The escape clears what a longer line left behind.
-  if (terminal_)
-    fmt::print(stderr, "\r{}\x1b[K", line);
-  else
-    fmt::print(stderr, "{}\n", line);
+  if (terminal_) fmt::print(stderr, "\r{}\x1b[K", line);
+  else fmt::print(stderr, "{}\n", line);
   std::fflush(stderr);
 }
 

@@ -12,7 +12,8 @@ namespace gpuplace::cli {
 
 namespace {
 
-error bad_row(std::string const& where, std::string what, std::string remedy = R"(write {"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]})") {
+error bad_row(std::string const& where, std::string what,
+              std::string remedy = R"(write {"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]})") {
   return {errc::malformed, std::move(what), where, std::move(remedy)};
 }
 
@@ -24,7 +25,8 @@ result<std::string> question_of(nlohmann::json const& messages, std::string cons
     if (!m.is_object() || !m.contains("role") || !m["role"].is_string() || !m.contains("content"))
       return bad_row(where, "a message without `role` and `content`");
     if (!m["content"].is_string())
-      return error{errc::unsupported, "a message whose content is not a text", where, "content in parts (images) needs a vision model"};
+      return error{errc::unsupported, "a message whose content is not a text", where,
+                   "content in parts (images) needs a vision model"};
     if (m["role"] == "user") question = m["content"];
   }
   return question;
@@ -48,7 +50,8 @@ result<void> read_stop(nlohmann::json const& row, std::optional<std::vector<std:
   std::vector<std::string> all;
   if (!listed.is_array()) return bad_row(where, "`stop` is not a text or a list of texts", {});
   for (auto const& text : listed) {
-    if (!text.is_string() || text.get_ref<std::string const&>().empty()) return bad_row(where, "`stop` is not a text or a list of texts", {});
+    if (!text.is_string() || text.get_ref<std::string const&>().empty())
+      return bad_row(where, "`stop` is not a text or a list of texts", {});
     all.push_back(text);
   }
   into = std::move(all);
@@ -146,7 +149,8 @@ result<spooled_prompts> spool_prompts(std::vector<std::string> const& texts, std
   GPUPLACE_TRY(auto rows, row_file::open(std::move(path)));
   spooler all(std::move(rows));
   for (auto const& text : texts) {
-    if (detail::trimmed(text).empty()) return error{errc::invalid_argument, "there is no prompt", "--prompt", "write what is to be answered"};
+    if (detail::trimmed(text).empty())
+      return error{errc::invalid_argument, "there is no prompt", "--prompt", "write what is to be answered"};
     GPUPLACE_CHECK(all.put(text, false, "--prompt"));
   }
   return std::move(all).take();

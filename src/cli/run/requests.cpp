@@ -19,7 +19,8 @@ namespace {
 result<std::vector<token_id>> tokens_of(prompt_row const& row, text_side const& side) {
   if (!side.conversation) {
     if (!row.messages.is_null())
-      return error{errc::invalid_argument, "a row with `messages` needs the chat template", row.text, "leave --raw out, or give `prompt`"};
+      return error{errc::invalid_argument, "a row with `messages` needs the chat template", row.text,
+                   "leave --raw out, or give `prompt`"};
     return side.tokens.encode(row.text);
   }
   auto const one_turn = nlohmann::json::array({{{"role", "user"}, {"content", row.text}}});
@@ -34,7 +35,9 @@ void take(T& into, std::optional<U> const& from) {
 
 }  // namespace
 
-std::vector<std::string> const& stop_strings_of(prompt_row const& row, run_options const& options) { return row.stop ? *row.stop : options.stop; }
+std::vector<std::string> const& stop_strings_of(prompt_row const& row, run_options const& options) {
+  return row.stop ? *row.stop : options.stop;
+}
 
 result<generation_request> request_of(std::size_t index, prompt_row const& row, text_side const& side, run_options const& options,
                                       model_config const& config) {

@@ -12,7 +12,8 @@ namespace gpuplace::cli {
 namespace {
 
 error failed(std::string what, std::string const& path) {
-  return {errc::unreadable, std::move(what) + ": " + std::strerror(errno), path, "check the folder's permissions and the space left"};
+  return {errc::unreadable, std::move(what) + ": " + std::strerror(errno), path,
+          "check the folder's permissions and the space left"};
 }
 
 bool write_all(int file, void const* data, std::size_t size, std::uint64_t at) {
@@ -52,13 +53,16 @@ result<row_file> row_file::open(std::string path) {
     ::close(rows);
     return why;
   }
-  struct ::stat about {};
+  struct ::stat about{};
   auto const end = ::fstat(rows, &about) == 0 ? static_cast<std::uint64_t>(about.st_size) : 0;
   return row_file(std::move(path), rows, index, end);
 }
 
 row_file::row_file(row_file&& other) noexcept
-    : path_(std::move(other.path_)), rows_(std::exchange(other.rows_, -1)), index_(std::exchange(other.index_, -1)), end_(other.end_) {}
+    : path_(std::move(other.path_)),
+      rows_(std::exchange(other.rows_, -1)),
+      index_(std::exchange(other.index_, -1)),
+      end_(other.end_) {}
 
 row_file::~row_file() {
   if (rows_ >= 0) ::close(rows_);
@@ -69,7 +73,8 @@ result<void> row_file::put(std::size_t number, std::string_view text) {
   if (!write_all(rows_, text.data(), text.size(), end_)) return failed("a row could not be written", path_);
   end_ += text.size();
   entry const where{end_, text.size()};
-  if (!write_all(index_, &where, sizeof where, number * sizeof where)) return failed("the index could not be written", path_ + ".index");
+  if (!write_all(index_, &where, sizeof where, number * sizeof where))
+    return failed("the index could not be written", path_ + ".index");
   return {};
 }
 

@@ -34,7 +34,8 @@ private:
     std::uint64_t end = 0;  // of the row in the file; 0: there is none
     std::uint64_t size = 0;
   };
-  row_file(std::string path, int rows, int index, std::uint64_t end) : path_(std::move(path)), rows_(rows), index_(index), end_(end) {}
+  row_file(std::string path, int rows, int index, std::uint64_t end)
+      : path_(std::move(path)), rows_(rows), index_(index), end_(end) {}
 
   std::string path_;
   int rows_;

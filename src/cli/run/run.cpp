@@ -121,8 +121,10 @@ result<void> write_output(run_options const& options, journal& rows, std::size_t
 }
 
 std::string how_to_go_on(run_options const& options, journal const& rows, std::size_t count) {
-  if (!journaled_output(options) || rows.done_count() == 0) return fmt::format("stopped; {} of {} prompts were answered\n", rows.done_count(), count);
-  return fmt::format("stopped; {} of {} answers are kept in {}.run: repeat the command to go on\n", rows.done_count(), count, options.output);
+  if (!journaled_output(options) || rows.done_count() == 0)
+    return fmt::format("stopped; {} of {} prompts were answered\n", rows.done_count(), count);
+  return fmt::format("stopped; {} of {} answers are kept in {}.run: repeat the command to go on\n", rows.done_count(), count,
+                     options.output);
 }
 
 // Answers every row that has no answer yet.
@@ -143,10 +145,14 @@ result<ending> generate(fleet_type& served, boost::asio::io_context& loop, batch
   if (!whole) fmt::print(stderr, "{}", how_to_go_on(with.options, with.rows, count));
   if (!ended) return ended.error();
   if (!whole && by_user.seen()) return ending::interrupted;
-  if (!whole) return error{errc::device_lost, std::to_string(count - with.rows.done_count()) + " prompts lost the devices they ran on", "run", "repeat the command"};
+  if (!whole)
+    return error{errc::device_lost, std::to_string(count - with.rows.done_count()) + " prompts lost the devices they ran on", "run",
+                 "repeat the command"};
   GPUPLACE_CHECK(write_output(with.options, with.rows, count));
   if (batch.summary().failed() == 0) return ending::complete;
-  return error{errc::unavailable, std::to_string(batch.summary().failed()) + " prompts have no answer", {},
+  return error{errc::unavailable,
+               std::to_string(batch.summary().failed()) + " prompts have no answer",
+               {},
                "their rows say why; the first: " + batch.first_failure()};
 }
 
@@ -154,7 +160,8 @@ result<ending> run_prompts(run_options const& options) {
   GPUPLACE_TRY(auto rows, journal::open(journaled_output(options), options.restart));
   GPUPLACE_TRY(auto const prompts, open_prompts(options, rows.prompts_path()));
   GPUPLACE_TRY(auto const on, open_machine(options.planning));
-  GPUPLACE_TRY(auto const work, open_workload(options.planning, sequences_of(options, prompts), static_cast<std::int64_t>(prompts.count)));
+  GPUPLACE_TRY(auto const work,
+               open_workload(options.planning, sequences_of(options, prompts), static_cast<std::int64_t>(prompts.count)));
   if (work.models.size() != 1) return error{errc::unsupported, "one model can be run at a time", "--model", "name it once"};
   boost::asio::io_context loop;
   GPUPLACE_TRY(auto const known_backends, backends(*options.planning.known, loop));
@@ -165,12 +172,14 @@ result<ending> run_prompts(run_options const& options) {
   auto const& model = placed.models.front();
   GPUPLACE_TRY(auto const side, open_text(description.source, options.raw));
   GPUPLACE_TRY(auto const resumed, rows.begin(identity_of(options, description, prompts), prompts.count));
-  fmt::print(stderr, "{}\n{}\n{}", topology::to_table(on.all), plan_text(placed), allocation_text(model, prompts.count, router.label));
+  fmt::print(stderr, "{}\n{}\n{}", topology::to_table(on.all), plan_text(placed),
+             allocation_text(model, prompts.count, router.label));
   if (resumed > 0) fmt::print(stderr, "going on with a run that has answered {} of {} prompts\n", resumed, prompts.count);
 
   auto const now = backend.time();
   fleet_type served(loop, placed, on.view, work, std::move(router), backend);
-  fmt::print(stderr, "loading {} on {}\n", description.name, model.replicas.size() == 1 ? "one replica" : std::to_string(model.replicas.size()) + " replicas");
+  fmt::print(stderr, "loading {} on {}\n", description.name,
+             model.replicas.size() == 1 ? "one replica" : std::to_string(model.replicas.size()) + " replicas");
   auto const loading = now();
   GPUPLACE_CHECK(start(served, loop));
   return generate(served, loop, {options, prompts, side, description.config, model, rows, now}, now() - loading);
@@ -187,38 +196,71 @@ exit_code run(run_options const& options) {
 void add_run(CLI::App& app, action& chosen) {
   auto options = std::make_shared<run_options>();
   auto* const command = app.add_subcommand("run", "Answer prompts with a model, placed by a plan");
-  command->footer("Examples:\n"
-                  "  gpuplace run --model DIR --prompt 'What is the capital of France?'\n"
-                  "  gpuplace run --model DIR --prompts questions.txt --topology cpu:2 --allocation 'data_parallel(2)' --output answers.jsonl\n"
-                  "  gpuplace run --model DIR --prompts questions.txt --topology cpu:2 --allocation one_group --partition even\n"
-                  "Answers go to standard output in the order of the prompts; the plan, the progress and the summary to standard error.\n"
-                  "Until all answers are there they are kept in a folder beside the output file: a run that was stopped or killed goes on\n"
-                  "where it was when its command is repeated.\n"
-                  "--batch is how many sequences each replica has in flight (default: the number of prompts, at most 16).");
+  command->footer(
+      "Examples:\n"
+      "  gpuplace run --model DIR --prompt 'What is the capital of France?'\n"
+      "  gpuplace run --model DIR --prompts questions.txt --topology cpu:2 --allocation 'data_parallel(2)' --output answers.jsonl\n"
+      "  gpuplace run --model DIR --prompts questions.txt --topology cpu:2 --allocation one_group --partition even\n"
+      "Answers go to standard output in the order of the prompts; the plan, the progress and the summary to standard error.\n"
+      "Until all answers are there they are kept in a folder beside the output file: a run that was stopped or killed goes on\n"
+      "where it was when its command is repeated.\n"
+      "--batch is how many sequences each replica has in flight (default: the number of prompts, at most 16).");
   options->backend = GPUPLACE_HAVE_TORCH ? "torch" : "simulated";
   add_planning_options(*command, options->planning);
   command->get_option("--model")->required();
   auto* const source = command->add_option_group("prompts", "Where prompts come from");
-  source->add_option("--prompts", options->prompts, "A file: a prompt a line, or JSONL rows with `prompt` or `messages`; - is standard input")->type_name("FILE");
+  source
+      ->add_option("--prompts", options->prompts,
+                   "A file: a prompt a line, or JSONL rows with `prompt` or `messages`; - is standard input")
+      ->type_name("FILE");
   source->add_option("--prompt", options->prompt, "A prompt; may be given several times")->type_name("TEXT");
   source->require_option(1);
   command->add_option("--plan", options->plan_file, "Carry out this stored plan instead of planning")->type_name("FILE");
-  command->add_option("--routing", options->routing, "Which replica takes a prompt: contiguous_shards, round_robin, least_loaded")->type_name("SPEC")->capture_default_str();
-  command->add_option("--backend", options->backend, "torch, or simulated (times without devices)")->type_name("SPEC")->capture_default_str();
-  command->add_option("--max-tokens", options->max_tokens, "Most new tokens of each answer")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--temperature", options->how.temperature, "0: always the most likely token")->check(CLI::NonNegativeNumber)->capture_default_str();
-  command->add_option("--top-p", options->how.top_p, "Sample among the most likely tokens of this total probability")->check(CLI::Range(0.0, 1.0))->capture_default_str();
-  command->add_option("--top-k", options->how.top_k, "Sample among so many of the most likely tokens; 0: all")->check(CLI::NonNegativeNumber)->capture_default_str();
-  command->add_option("--min-p", options->how.min_p, "Sample among tokens at least so likely, as a fraction of the likeliest")->check(CLI::Range(0.0, 1.0))->capture_default_str();
-  command->add_option("--repetition-penalty", options->how.repetition_penalty, "Above 1: tokens that were there become less likely")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--frequency-penalty", options->how.frequency_penalty, "Taken off a token's logit for each time the answer has it")->capture_default_str();
-  command->add_option("--presence-penalty", options->how.presence_penalty, "Taken off the logit of a token that the answer has")->capture_default_str();
+  command->add_option("--routing", options->routing, "Which replica takes a prompt: contiguous_shards, round_robin, least_loaded")
+      ->type_name("SPEC")
+      ->capture_default_str();
+  command->add_option("--backend", options->backend, "torch, or simulated (times without devices)")
+      ->type_name("SPEC")
+      ->capture_default_str();
+  command->add_option("--max-tokens", options->max_tokens, "Most new tokens of each answer")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--temperature", options->how.temperature, "0: always the most likely token")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--top-p", options->how.top_p, "Sample among the most likely tokens of this total probability")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--top-k", options->how.top_k, "Sample among so many of the most likely tokens; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--min-p", options->how.min_p, "Sample among tokens at least so likely, as a fraction of the likeliest")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--repetition-penalty", options->how.repetition_penalty, "Above 1: tokens that were there become less likely")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--frequency-penalty", options->how.frequency_penalty,
+                   "Taken off a token's logit for each time the answer has it")
+      ->capture_default_str();
+  command->add_option("--presence-penalty", options->how.presence_penalty, "Taken off the logit of a token that the answer has")
+      ->capture_default_str();
   command->add_option("--stop", options->stop, "Ends an answer before this text; may be given several times")->type_name("TEXT");
-  command->add_option("--min-tokens", options->min_tokens, "No answer ends by itself before so many tokens")->check(CLI::NonNegativeNumber)->capture_default_str();
+  command->add_option("--min-tokens", options->min_tokens, "No answer ends by itself before so many tokens")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_flag("--ignore-eos", options->ignore_end, "Answers end by their length alone");
-  command->add_option("-n,--samples", options->samples, "Answers to each prompt")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--logprobs", options->logprobs, "Write the log-probability of each token, and of so many of the most likely ones")->check(CLI::Range(0, 20))->type_name("N");
-  command->add_option("--seed", options->how.seed, "Of all draws; each prompt's own seed follows from it and the prompt's index")->capture_default_str();
+  command->add_option("-n,--samples", options->samples, "Answers to each prompt")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--logprobs", options->logprobs,
+                   "Write the log-probability of each token, and of so many of the most likely ones")
+      ->check(CLI::Range(0, 20))
+      ->type_name("N");
+  command->add_option("--seed", options->how.seed, "Of all draws; each prompt's own seed follows from it and the prompt's index")
+      ->capture_default_str();
   command->add_flag("--raw", options->raw, "Continue prompts as they are, without the chat template");
   command->add_flag("--token-ids", options->token_ids, "Write token ids to the JSONL rows");
   command->add_option("--output", options->output, "Write JSONL rows to this file; - is standard output")->type_name("FILE");

@@ -63,12 +63,14 @@ std::string run_summary::parallelism_text(std::vector<instance_statistics> const
   }
   auto const all = static_cast<double>(shares_.size());
   auto const worked = busy / span();
-  auto text = fmt::format("Parallelism: {:.2f} of {} replicas worked at a time: at most {:.2f} times the speed of one\n", worked, shares_.size(), worked);
+  auto text = fmt::format("Parallelism: {:.2f} of {} replicas worked at a time: at most {:.2f} times the speed of one\n", worked,
+                          shares_.size(), worked);
   auto const skew = idle_at_end / span();
   if (skew > 0.005 * all)
     text += fmt::format("  {:.2f} lost to skew: {} was done {:.2f} s before the last\n", skew, first_done->label,
                         first_done->prompts == 0 ? span() : (ended_ - first_done->last).count());
-  if (auto const between = all - worked - skew; between > 0.005 * all) text += fmt::format("  {:.2f} lost between steps\n", between);
+  if (auto const between = all - worked - skew; between > 0.005 * all)
+    text += fmt::format("  {:.2f} lost between steps\n", between);
   return text;
 }
 
@@ -79,14 +81,16 @@ std::string run_summary::batching_text(std::vector<instance_statistics> const& s
   auto const room = static_cast<double>(slots) / static_cast<double>(statistics.size());
   auto text = fmt::format("Batching: {:.1f} sequences a step, where {:.0f} fit", mean, room);
   if (mean < 0.9 * room && static_cast<std::int64_t>(rows) < 4 * slots)
-    text += fmt::format(": {} prompts are too few to fill {}", rows, statistics.size() == 1 ? "the replica" : fmt::format("{} replicas", statistics.size()));
+    text += fmt::format(": {} prompts are too few to fill {}", rows,
+                        statistics.size() == 1 ? "the replica" : fmt::format("{} replicas", statistics.size()));
   return text + "\n";
 }
 
 std::string run_summary::text(std::size_t rows, std::size_t resumed, std::vector<instance_statistics> const& statistics) const {
   auto text = fmt::format("{} of {} prompts answered", answered_ + resumed, rows);
   if (resumed > 0) text += fmt::format(" ({} of them by an earlier run)", resumed);
-  text += fmt::format(", {} tokens in {:.2f} s: {:.1f} tokens/s; loading took {:.2f} s", tokens_, span(), rate(tokens_, span()), loading_.count());
+  text += fmt::format(", {} tokens in {:.2f} s: {:.1f} tokens/s; loading took {:.2f} s", tokens_, span(), rate(tokens_, span()),
+                      loading_.count());
   if (auto const whole = loading_.count() + span(); loading_.count() > 0.05 * whole)
     text += fmt::format(", {:.0f} % of the whole", 100 * loading_.count() / whole);
   text += "\n" + replicas_text(statistics);

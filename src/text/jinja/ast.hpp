@@ -51,14 +51,14 @@ struct statement;
 using block = std::vector<std::unique_ptr<statement>>;
 
 enum class statement_kind {
-  data,       // text
-  print,      // subject
-  branch,     // tests[i] → bodies[i], else otherwise
-  loop,       // for target in subject if condition: bodies[0], else otherwise
-  assign,     // set target = subject
-  capture,    // set target: bodies[0], then subject's filters applied to name "captured text"
-  macro,      // macro
-  scope,      // with target[i] = tests[i]: bodies[0]; generation
+  data,     // text
+  print,    // subject
+  branch,   // tests[i] → bodies[i], else otherwise
+  loop,     // for target in subject if condition: bodies[0], else otherwise
+  assign,   // set target = subject
+  capture,  // set target: bodies[0], then subject's filters applied to name "captured text"
+  macro,    // macro
+  scope,    // with target[i] = tests[i]: bodies[0]; generation
   break_loop,
   continue_loop,
 };

@@ -175,8 +175,10 @@ private:
   value lookup(std::string const& name, scope& names) {
     for (auto at = &names; at; at = at->outer)
       if (auto const found = at->names.find(name); found != at->names.end()) return found->second;
-    static constexpr std::string_view globals[] = {"range", "namespace", "dict", "raise_exception", "strftime_now", "lipsum", "cycler", "joiner"};
-    if (std::find(std::begin(globals), std::end(globals), name) == std::end(globals)) return undefined{"'" + name + "' is undefined"};
+    static constexpr std::string_view globals[] = {"range",        "namespace", "dict",   "raise_exception",
+                                                   "strftime_now", "lipsum",    "cycler", "joiner"};
+    if (std::find(std::begin(globals), std::end(globals), name) == std::end(globals))
+      return undefined{"'" + name + "' is undefined"};
     value global;
     global.of = std::make_shared<function_object const>(function_object{name, nullptr});
     return global;
@@ -265,7 +267,8 @@ private:
     std::vector<std::pair<value, value>> items;
     for (std::size_t i = 0; i + 1 < parts.size(); i += 2) {
       if (parts[i].dict() || (parts[i].list() && !parts[i].list()->tuple)) refuse("unhashable type: '" + type_name(parts[i]) + "'");
-      auto const same = std::find_if(items.begin(), items.end(), [&](auto const& item) { return equal(item.first, parts[i], work_); });
+      auto const same =
+          std::find_if(items.begin(), items.end(), [&](auto const& item) { return equal(item.first, parts[i], work_); });
       if (same != items.end()) same->second = std::move(parts[i + 1]);
       else items.emplace_back(std::move(parts[i]), std::move(parts[i + 1]));
     }
@@ -311,7 +314,8 @@ private:
     for (std::size_t i = 0; i < macro.parameters.size(); ++i) {
       auto const& [name, otherwise] = macro.parameters[i];
       if (auto const given = with.find(i, name)) inner.names[name] = *given;
-      else inner.names[name] = otherwise ? evaluate(*otherwise, inner) : value(undefined{"parameter '" + name + "' was not provided"});
+      else
+        inner.names[name] = otherwise ? evaluate(*otherwise, inner) : value(undefined{"parameter '" + name + "' was not provided"});
     }
     std::string text;
     execute(macro.body, inner, text);
@@ -372,7 +376,8 @@ private:
       items = with.positional[0].dict()->items;
     }
     for (auto const& [name, item] : with.named) {
-      auto const same = std::find_if(items.begin(), items.end(), [&n = name](auto const& i) { return i.first.text() && *i.first.text() == n; });
+      auto const same =
+          std::find_if(items.begin(), items.end(), [&n = name](auto const& i) { return i.first.text() && *i.first.text() == n; });
       if (same != items.end()) same->second = item;
       else items.emplace_back(value(name), item);
     }

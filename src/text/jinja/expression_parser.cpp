@@ -9,7 +9,8 @@ namespace gpuplace::text::jinja {
 
 struct expression_parser::level {
   explicit level(expression_parser& p) : parser(p) {
-    if (++parser.level_ > deepest) throw fault{errc::malformed, "an expression is nested deeper than " + std::to_string(deepest) + " levels", p.in_.line()};
+    if (++parser.level_ > deepest)
+      throw fault{errc::malformed, "an expression is nested deeper than " + std::to_string(deepest) + " levels", p.in_.line()};
   }
   ~level() { --parser.level_; }
   level(level const&) = delete;
@@ -43,13 +44,14 @@ expression_ptr expression_parser::make(expression_kind kind, std::vector<express
   made->text = std::move(text);
   made->children = std::move(children);
   made->depth = depth_over(*made);
-  if (made->depth > deepest) throw fault{errc::malformed, "an expression is nested deeper than " + std::to_string(deepest) + " levels", in_.line()};
+  if (made->depth > deepest)
+    throw fault{errc::malformed, "an expression is nested deeper than " + std::to_string(deepest) + " levels", in_.line()};
   return made;
 }
 
 bool expression_parser::ends_tuple() const {
-  return in_.is(token_kind::variable_end) || in_.is(token_kind::block_end) || in_.is_op(")") || in_.is_op("=") || in_.is_word("if") ||
-         in_.is_word("recursive");
+  return in_.is(token_kind::variable_end) || in_.is(token_kind::block_end) || in_.is_op(")") || in_.is_op("=") ||
+         in_.is_word("if") || in_.is_word("recursive");
 }
 
 expression_ptr expression_parser::tuple(bool with_conditional) {
@@ -99,12 +101,10 @@ expression_ptr expression_parser::comparison() {
     static constexpr std::string_view all[] = {"==", "!=", "<", "<=", ">", ">="};
     if (in_.is(token_kind::op) && std::find(std::begin(all), std::end(all), in_.now().text) != std::end(all))
       operators.push_back(in_.take().text);
-    else if (in_.skip_word("in"))
-      operators.emplace_back("in");
+    else if (in_.skip_word("in")) operators.emplace_back("in");
     else if (in_.is_word("not") && in_.ahead().kind == token_kind::name && in_.ahead().text == "in")
       in_.take(), in_.take(), operators.emplace_back("not in");
-    else
-      break;
+    else break;
     operands.push_back(sum());
   }
   if (operators.empty()) return std::move(operands.front());
@@ -191,7 +191,9 @@ expression_ptr expression_parser::number(token const& t) {
   if (t.text.size() > 1 && t.text.find_first_not_of('0') != std::string::npos && t.text[0] == '0')
     throw fault{errc::malformed, "'" + t.text + "' is no number", t.line};
   if (auto const [at, code] = std::from_chars(t.text.data(), end, n); code != std::errc() || at != end)
-    throw fault{errc::unsupported, "the template uses the integer " + t.text.substr(0, 40) + " of more than 63 bits, which gpuplace does not know", t.line};
+    throw fault{errc::unsupported,
+                "the template uses the integer " + t.text.substr(0, 40) + " of more than 63 bits, which gpuplace does not know",
+                t.line};
   made->literal = value(n);
   return made;
 }
@@ -268,7 +270,8 @@ expression_ptr expression_parser::test(expression_ptr subject) {
 
 expression_ptr expression_parser::subscript(expression_ptr subject) {
   if (in_.skip_op(".")) {
-    if (!in_.is(token_kind::integer)) return make(expression_kind::attribute, listed(std::move(subject)), in_.expect_name("a name after '.'"));
+    if (!in_.is(token_kind::integer))
+      return make(expression_kind::attribute, listed(std::move(subject)), in_.expect_name("a name after '.'"));
     auto index = number(in_.take());
     return make(expression_kind::item, listed(std::move(subject), std::move(index)));
   }
@@ -293,15 +296,14 @@ void expression_parser::arguments(expression& into) {
   for (bool first = true; !in_.is_op(")"); first = false) {
     if (!first) in_.expect_op(",");
     if (in_.is_op(")")) break;
-    if (in_.is_op("*") || in_.is_op("**")) throw fault{errc::unsupported, "the template uses arguments with *, which gpuplace does not know", in_.line()};
+    if (in_.is_op("*") || in_.is_op("**"))
+      throw fault{errc::unsupported, "the template uses arguments with *, which gpuplace does not know", in_.line()};
     if (in_.is(token_kind::name) && in_.ahead().kind == token_kind::op && in_.ahead().text == "=") {
       auto name = in_.take().text;
       in_.take();
       into.named.emplace_back(std::move(name), conditional());
-    } else if (!into.named.empty())
-      in_.fail("expected a named argument after a named one");
-    else
-      into.children.push_back(conditional());
+    } else if (!into.named.empty()) in_.fail("expected a named argument after a named one");
+    else into.children.push_back(conditional());
   }
   in_.expect_op(")");
   into.depth = depth_over(into);

@@ -26,9 +26,11 @@ value const& arguments::need(std::size_t place, std::string_view name, std::stri
 }
 
 void arguments::allow(std::size_t most, std::vector<std::string_view> const& names, std::string const& of) const {
-  if (positional.size() > most) refuse(of + "() takes no more than " + std::to_string(most) + " arguments, " + std::to_string(positional.size()) + " given");
+  if (positional.size() > most)
+    refuse(of + "() takes no more than " + std::to_string(most) + " arguments, " + std::to_string(positional.size()) + " given");
   for (auto const& [name, argument] : named)
-    if (!of.empty() && std::find(names.begin(), names.end(), name) == names.end()) refuse(of + "() takes no argument '" + name + "'");
+    if (!of.empty() && std::find(names.begin(), names.end(), name) == names.end())
+      refuse(of + "() takes no argument '" + name + "'");
 }
 
 namespace {
@@ -58,7 +60,8 @@ value tojson(value const& subject, arguments const& with, budget& work) {
   }
   if (auto const separators = with.get(2, "separators", {}); !separators.is_none()) {
     auto const pair = separators.list();
-    if (!pair || pair->items.size() != 2 || !pair->items[0].text() || !pair->items[1].text()) refuse("tojson: separators are two strings");
+    if (!pair || pair->items.size() != 2 || !pair->items[0].text() || !pair->items[1].text())
+      refuse("tojson: separators are two strings");
     style.item_separator = *pair->items[0].text();
     style.key_separator = *pair->items[1].text();
   }
@@ -185,7 +188,8 @@ value dictsort(value const& subject, arguments const& with, budget& work) {
   auto all = subject.dict()->items;
   work.spend(all.size() * 20);
   auto const key = [](value const& v) { return v.text() ? value(to_lower(*v.text())) : v; };
-  std::stable_sort(all.begin(), all.end(), [&](auto const& a, auto const& b) { return compare("<", key(a.first), key(b.first), work); });
+  std::stable_sort(all.begin(), all.end(),
+                   [&](auto const& a, auto const& b) { return compare("<", key(a.first), key(b.first), work); });
   values pairs;
   for (auto& [k, v] : all) pairs.push_back(make_list({k, v}, true));
   return make_list(std::move(pairs));
@@ -230,7 +234,8 @@ value chosen(value const& subject, arguments const& with, budget& work, bool kee
   std::size_t const skip = by_attribute ? 1 : 0;
   auto const attribute = by_attribute ? with.need(0, "attribute", "selectattr") : value();
   arguments rest;
-  if (with.positional.size() > skip + 1) rest.positional.assign(with.positional.begin() + static_cast<std::ptrdiff_t>(skip) + 1, with.positional.end());
+  if (with.positional.size() > skip + 1)
+    rest.positional.assign(with.positional.begin() + static_cast<std::ptrdiff_t>(skip) + 1, with.positional.end());
   auto const test = with.positional.size() > skip ? with.positional[skip] : value();
   if (!test.is_none() && !test.text()) refuse("the name of a test is a string");
   values out;
@@ -248,12 +253,35 @@ value selectattr(value const& s, arguments const& with, budget& work) { return c
 value rejectattr(value const& s, arguments const& with, budget& work) { return chosen(s, with, work, false, true); }
 
 std::map<std::string_view, filter> const& filters() {
-  static std::map<std::string_view, filter> const all = {
-      {"trim", trim},       {"tojson", tojson},   {"length", length},         {"count", length},          {"default", otherwise}, {"d", otherwise},
-      {"join", join},       {"list", as_list},    {"string", as_text},        {"upper", upper},           {"lower", lower},       {"capitalize", capitalized},
-      {"first", first},     {"last", last},       {"reverse", reverse},       {"replace", replace},       {"items", items},       {"int", integer},
-      {"abs", absolute},    {"sort", sort},       {"dictsort", dictsort},     {"map", map},               {"select", select},     {"reject", reject},
-      {"selectattr", selectattr}, {"rejectattr", rejectattr}, {"min", least}, {"max", greatest}, {"safe", as_text}};
+  static std::map<std::string_view, filter> const all = {{"trim", trim},
+                                                         {"tojson", tojson},
+                                                         {"length", length},
+                                                         {"count", length},
+                                                         {"default", otherwise},
+                                                         {"d", otherwise},
+                                                         {"join", join},
+                                                         {"list", as_list},
+                                                         {"string", as_text},
+                                                         {"upper", upper},
+                                                         {"lower", lower},
+                                                         {"capitalize", capitalized},
+                                                         {"first", first},
+                                                         {"last", last},
+                                                         {"reverse", reverse},
+                                                         {"replace", replace},
+                                                         {"items", items},
+                                                         {"int", integer},
+                                                         {"abs", absolute},
+                                                         {"sort", sort},
+                                                         {"dictsort", dictsort},
+                                                         {"map", map},
+                                                         {"select", select},
+                                                         {"reject", reject},
+                                                         {"selectattr", selectattr},
+                                                         {"rejectattr", rejectattr},
+                                                         {"min", least},
+                                                         {"max", greatest},
+                                                         {"safe", as_text}};
   return all;
 }
 
@@ -289,8 +317,9 @@ bool apply_test(std::string const& name, value const& v, arguments const& with, 
   if (name == "even") return is_zero(rest(2));
   if (name == "divisibleby") return is_zero(binary("%", v, other(), work));
   static std::map<std::string_view, std::string> const comparisons = {
-      {"eq", "=="}, {"equalto", "=="}, {"==", "=="}, {"ne", "!="}, {"!=", "!="}, {"lt", "<"}, {"lessthan", "<"},  {"<", "<"},
-      {"le", "<="}, {"<=", "<="},      {"gt", ">"},  {"greaterthan", ">"},       {">", ">"},  {"ge", ">="},       {">=", ">="}, {"in", "in"}};
+      {"eq", "=="},      {"equalto", "=="}, {"==", "=="}, {"ne", "!="}, {"!=", "!="}, {"lt", "<"},
+      {"lessthan", "<"}, {"<", "<"},        {"le", "<="}, {"<=", "<="}, {"gt", ">"},  {"greaterthan", ">"},
+      {">", ">"},        {"ge", ">="},      {">=", ">="}, {"in", "in"}};
   if (auto const found = comparisons.find(name); found != comparisons.end()) return compare(found->second, v, other(), work);
   unknown("the test " + name);
 }

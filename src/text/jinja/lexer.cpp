@@ -64,7 +64,8 @@ private:
 
   void next_part() {
     std::size_t at = rest_.find('{');
-    while (at != std::string_view::npos && (at + 1 >= rest_.size() || std::string_view("{%#").find(rest_[at + 1]) == std::string_view::npos))
+    while (at != std::string_view::npos &&
+           (at + 1 >= rest_.size() || std::string_view("{%#").find(rest_[at + 1]) == std::string_view::npos))
       at = rest_.find('{', at + 1);
     if (at == std::string_view::npos) {
       data(rest_);
@@ -206,7 +207,8 @@ private:
       else if (c == 'u') append_utf8(out, unicode_escape(s, i));
       else if (c == 'U') append_utf8(out, code(s, i, 8, 16));
       else if (c >= '0' && c <= '7') append_utf8(out, octal(s, i));
-      else if (c == 'N') throw fault{errc::unsupported, "the template uses a named character \\N{…}, which gpuplace does not know", line_};
+      else if (c == 'N')
+        throw fault{errc::unsupported, "the template uses a named character \\N{…}, which gpuplace does not know", line_};
       else if (c != '\n') (out += '\\') += c;
     }
     return out;
@@ -215,7 +217,8 @@ private:
   // Digits after s[i]; leaves i at the last of them.
   unsigned code(std::string_view s, std::size_t& i, std::size_t digits, int base) const {
     auto const text = std::string(s.substr(i + 1, digits));
-    bool const right = text.size() == digits && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isxdigit(c); });
+    bool const right =
+        text.size() == digits && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isxdigit(c); });
     auto const number = right ? std::stoul(text, nullptr, base) : 0x110000UL;
     if (number > 0x10ffff) fail("a string has a broken \\" + std::string(1, s[i]) + " escape");
     i += digits;

@@ -82,7 +82,8 @@ value split(std::string const& self, arguments const& with, budget& work) {
   auto const separator = with.get(0, "sep", {});
   if (separator.is_none()) {
     // Each part looks at the whole rest.
-    auto const spaces = static_cast<std::size_t>(std::count_if(self.begin(), self.end(), [](unsigned char c) { return c <= ' ' || c >= 0x80; }));
+    auto const spaces =
+        static_cast<std::size_t>(std::count_if(self.begin(), self.end(), [](unsigned char c) { return c <= ' ' || c >= 0x80; }));
     work.spend(self.size() * (spaces + 1) / 16 + 1);
     return split_at_space(self, most);
   }
@@ -91,7 +92,8 @@ value split(std::string const& self, arguments const& with, budget& work) {
   work.spend(self.size() + 1);
   values parts;
   std::size_t from = 0;
-  for (auto found = self.find(at); found != std::string::npos && static_cast<std::int64_t>(parts.size()) != most; found = self.find(at, from)) {
+  for (auto found = self.find(at); found != std::string::npos && static_cast<std::int64_t>(parts.size()) != most;
+       found = self.find(at, from)) {
     parts.emplace_back(self.substr(from, found - from));
     from = found + at.size();
   }
@@ -107,7 +109,8 @@ value rsplit(std::string const& self, arguments const& with, budget& work) {
   work.spend(self.size() + 1);
   values parts;
   std::string_view rest = self;
-  for (auto found = rest.rfind(at); found != std::string_view::npos && static_cast<std::int64_t>(parts.size()) != most; found = rest.rfind(at)) {
+  for (auto found = rest.rfind(at); found != std::string_view::npos && static_cast<std::int64_t>(parts.size()) != most;
+       found = rest.rfind(at)) {
     parts.emplace_back(std::string(rest.substr(found + at.size())));
     rest = rest.substr(0, found);
   }
@@ -129,8 +132,7 @@ value splitlines(std::string const& self, arguments const& with, budget& work) {
       bool const second_half = code == '\n' && line.empty() && c.data() > self.data() && c.data()[-1] == '\r';
       if (!second_half) lines.emplace_back(std::exchange(line, {}));
       open = false;
-    } else
-      line += c;
+    } else line += c;
   }
   if (open) lines.emplace_back(std::move(line));
   return make_list(std::move(lines));
@@ -168,7 +170,8 @@ value replaced(std::string const& self, arguments const& with, budget& work) {
 }
 
 value position(std::string const& self, std::size_t found) {
-  return value(found == std::string::npos ? std::int64_t(-1) : static_cast<std::int64_t>(count_characters(std::string_view(self).substr(0, found))));
+  return value(found == std::string::npos ? std::int64_t(-1)
+                                          : static_cast<std::int64_t>(count_characters(std::string_view(self).substr(0, found))));
 }
 
 value find(std::string const& self, arguments const& with, budget& work) {
@@ -227,7 +230,8 @@ value formatted(std::string const& s, arguments const& with, budget& work) {
     if ((s[i] == '{' || s[i] == '}') && doubled) {
       out += s[i++];
     } else if (s.compare(i, 2, "{}") == 0) {
-      if (next == with.positional.size()) refuse("Replacement index " + std::to_string(next) + " out of range for positional args tuple");
+      if (next == with.positional.size())
+        refuse("Replacement index " + std::to_string(next) + " out of range for positional args tuple");
       out += to_text(with.positional[next++], work);
       ++i;
     } else if (s[i] == '{' || s[i] == '}') {
@@ -241,11 +245,26 @@ value formatted(std::string const& s, arguments const& with, budget& work) {
 }
 
 std::map<std::string_view, method> const& text_methods() {
-  static std::map<std::string_view, method> const all = {
-      {"strip", strip_both}, {"lstrip", strip_left}, {"rstrip", strip_right}, {"startswith", starts_with}, {"endswith", ends_with},
-      {"split", split},      {"rsplit", rsplit},     {"splitlines", splitlines}, {"replace", replaced},   {"find", find},
-      {"rfind", rfind},      {"count", count},       {"upper", upper},        {"lower", lower},            {"capitalize", capitalized},
-      {"removeprefix", without_prefix}, {"removesuffix", without_suffix}, {"join", joined}, {"isdigit", is_digits},   {"format", formatted}};
+  static std::map<std::string_view, method> const all = {{"strip", strip_both},
+                                                         {"lstrip", strip_left},
+                                                         {"rstrip", strip_right},
+                                                         {"startswith", starts_with},
+                                                         {"endswith", ends_with},
+                                                         {"split", split},
+                                                         {"rsplit", rsplit},
+                                                         {"splitlines", splitlines},
+                                                         {"replace", replaced},
+                                                         {"find", find},
+                                                         {"rfind", rfind},
+                                                         {"count", count},
+                                                         {"upper", upper},
+                                                         {"lower", lower},
+                                                         {"capitalize", capitalized},
+                                                         {"removeprefix", without_prefix},
+                                                         {"removesuffix", without_suffix},
+                                                         {"join", joined},
+                                                         {"isdigit", is_digits},
+                                                         {"format", formatted}};
   return all;
 }
 

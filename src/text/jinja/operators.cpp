@@ -140,16 +140,18 @@ std::vector<std::size_t> places(std::size_t size, value const* start, value cons
 
 bool is_string_method(std::string_view name) {
   static constexpr std::string_view all[] = {
-      "capitalize", "casefold",  "center",       "count",        "encode",   "endswith", "expandtabs", "find",        "format",  "format_map",
-      "index",      "isalnum",   "isalpha",      "isascii",      "isdecimal", "isdigit", "isidentifier", "islower",   "isnumeric", "isprintable",
-      "isspace",    "istitle",   "isupper",      "join",         "ljust",    "lower",    "lstrip",     "maketrans",   "partition", "removeprefix",
-      "removesuffix", "replace", "rfind",        "rindex",       "rjust",    "rpartition", "rsplit",   "rstrip",      "split",   "splitlines",
-      "startswith", "strip",     "swapcase",     "title",        "translate", "upper",   "zfill"};
+      "capitalize",   "casefold",   "center",    "count",       "encode",    "endswith",     "expandtabs",   "find",
+      "format",       "format_map", "index",     "isalnum",     "isalpha",   "isascii",      "isdecimal",    "isdigit",
+      "isidentifier", "islower",    "isnumeric", "isprintable", "isspace",   "istitle",      "isupper",      "join",
+      "ljust",        "lower",      "lstrip",    "maketrans",   "partition", "removeprefix", "removesuffix", "replace",
+      "rfind",        "rindex",     "rjust",     "rpartition",  "rsplit",    "rstrip",       "split",        "splitlines",
+      "startswith",   "strip",      "swapcase",  "title",       "translate", "upper",        "zfill"};
   return std::find(std::begin(all), std::end(all), name) != std::end(all);
 }
 
 bool is_dict_method(std::string_view name) {
-  static constexpr std::string_view all[] = {"clear", "copy", "fromkeys", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values"};
+  static constexpr std::string_view all[] = {"clear", "copy",    "fromkeys",   "get",    "items", "keys",
+                                             "pop",   "popitem", "setdefault", "update", "values"};
   return std::find(std::begin(all), std::end(all), name) != std::end(all);
 }
 
@@ -166,7 +168,8 @@ bool has_method(value const& v, std::string_view name) {
 }
 
 value missing(value const& subject, std::string const& name) {
-  return undefined{"'" + (subject.space() || subject.loop() ? type_name(subject) : type_name(subject) + " object") + "' has no attribute '" + name + "'"};
+  return undefined{"'" + (subject.space() || subject.loop() ? type_name(subject) : type_name(subject) + " object") +
+                   "' has no attribute '" + name + "'"};
 }
 
 value of_loop(loop_object const& loop, value const& self, std::string const& name) {
@@ -181,8 +184,10 @@ value of_loop(loop_object const& loop, value const& self, std::string const& nam
   if (name == "length") return integer(size);
   if (name == "depth") return value(std::int64_t(loop.nesting));
   if (name == "depth0") return value(std::int64_t(loop.nesting - 1));
-  if (name == "previtem") return loop.index == 0 ? value(undefined{"there is no previous item"}) : loop.items->items[loop.index - 1];
-  if (name == "nextitem") return loop.index + 1 == size ? value(undefined{"there is no next item"}) : loop.items->items[loop.index + 1];
+  if (name == "previtem")
+    return loop.index == 0 ? value(undefined{"there is no previous item"}) : loop.items->items[loop.index - 1];
+  if (name == "nextitem")
+    return loop.index + 1 == size ? value(undefined{"there is no next item"}) : loop.items->items[loop.index + 1];
   return missing(self, name);
 }
 

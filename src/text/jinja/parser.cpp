@@ -34,7 +34,8 @@ private:
 
   // Statements up to a tag of one of the names, which is left with its `{%` taken.
   block body(words until) {
-    if (++level_ > deepest) throw fault{errc::malformed, "blocks are nested deeper than " + std::to_string(deepest) + " levels", in_.line()};
+    if (++level_ > deepest)
+      throw fault{errc::malformed, "blocks are nested deeper than " + std::to_string(deepest) + " levels", in_.line()};
     block all;
     while (!in_.is(token_kind::end)) {
       if (in_.is(token_kind::data)) {
@@ -77,7 +78,8 @@ private:
     if (name == "with") return with();
     if (name == "generation") return generation();
     if (name == "break" || name == "continue") return leave(name, line);
-    static constexpr std::string_view known[] = {"block", "call", "extends", "filter", "include", "import", "from", "autoescape", "print", "do", "trans", "debug"};
+    static constexpr std::string_view known[] = {"block", "call",       "extends", "filter", "include", "import",
+                                                 "from",  "autoescape", "print",   "do",     "trans",   "debug"};
     if (std::find(std::begin(known), std::end(known), name) != std::end(known))
       throw fault{errc::unsupported, "the template uses {% " + name + " %}, which gpuplace does not know", line};
     throw fault{errc::malformed, "unknown statement {% " + name.substr(0, 40) + " %}", line};
@@ -104,7 +106,8 @@ private:
     in_.expect_word("in");
     made->subject = expressions_.without_conditional();
     if (in_.skip_word("if")) made->condition = expressions_.single();
-    if (in_.is_word("recursive")) throw fault{errc::unsupported, "the template uses a recursive loop, which gpuplace does not know", in_.line()};
+    if (in_.is_word("recursive"))
+      throw fault{errc::unsupported, "the template uses a recursive loop, which gpuplace does not know", in_.line()};
     close();
     ++loops_;
     made->bodies.push_back(body({"else", "endfor"}));
@@ -170,7 +173,9 @@ private:
   }
 
   std::unique_ptr<statement> macro() {
-    if (loops_ > 0 || in_macro_) throw fault{errc::unsupported, "the template uses a macro inside a loop or a macro, which gpuplace does not know", in_.line()};
+    if (loops_ > 0 || in_macro_)
+      throw fault{errc::unsupported, "the template uses a macro inside a loop or a macro, which gpuplace does not know",
+                  in_.line()};
     auto made = make(statement_kind::macro);
     made->macro = std::make_unique<macro_node>();
     made->macro->name = writable_name();

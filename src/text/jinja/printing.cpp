@@ -64,8 +64,7 @@ void write_repr(std::string& out, value const& v, budget& work) {
       write_repr(out, item, work);
     }
     out += '}';
-  } else
-    unknown("a " + type_name(v) + " as text");
+  } else unknown("a " + type_name(v) + " as text");
 }
 
 void json_of_text(std::string& out, std::string const& s, bool ascii) {
@@ -82,8 +81,7 @@ void json_of_text(std::string& out, std::string const& s, bool ascii) {
     else if (ascii && code >= 0x10000) {
       out += hex("\\u%04x", 0xd800 + ((code - 0x10000) >> 10));
       out += hex("\\u%04x", 0xdc00 + ((code - 0x10000) & 0x3ff));
-    } else
-      out += c;
+    } else out += c;
   }
   out += '"';
 }
@@ -116,8 +114,7 @@ public:
         out_ += style_.key_separator;
         write(item.second, level + 1);
       });
-    } else
-      refuse("Object of type " + type_name(v) + " is not JSON serializable");
+    } else refuse("Object of type " + type_name(v) + " is not JSON serializable");
   }
 
   std::string take() { return std::move(out_); }

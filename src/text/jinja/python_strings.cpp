@@ -74,7 +74,8 @@ bool is_space(int c) {
 bool is_printable(int c) {
   if (c == ' ') return true;
   if (c < 0) return false;
-  auto const hidden = U_GC_CN_MASK | U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK | U_GC_CS_MASK | U_GC_ZS_MASK | U_GC_ZL_MASK | U_GC_ZP_MASK;
+  auto const hidden =
+      U_GC_CN_MASK | U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK | U_GC_CS_MASK | U_GC_ZS_MASK | U_GC_ZL_MASK | U_GC_ZP_MASK;
   return !(U_GET_GC_MASK(c) & hidden);
 }
 

@@ -46,7 +46,9 @@ public:
   }
 
   [[noreturn]] void fail(std::string const& what) const {
-    auto const seen = is(token_kind::data) ? std::string("text") : is(token_kind::end) ? now().text : "'" + now().text.substr(0, 40) + "'";
+    auto const seen = is(token_kind::data)  ? std::string("text")
+                      : is(token_kind::end) ? now().text
+                                            : "'" + now().text.substr(0, 40) + "'";
     throw fault{errc::malformed, what + ", found " + seen, line()};
   }
 

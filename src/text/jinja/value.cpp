@@ -40,14 +40,16 @@ int one_deeper(int depth) {
 
 template <class Json>
 value convert(Json const& json, int depth) {
-  if (depth > budget::deepest_value) refuse("the conversation is nested deeper than " + std::to_string(budget::deepest_value) + " levels");
+  if (depth > budget::deepest_value)
+    refuse("the conversation is nested deeper than " + std::to_string(budget::deepest_value) + " levels");
   switch (json.type()) {
     case nlohmann::detail::value_t::boolean: return json.template get<bool>();
     case nlohmann::detail::value_t::number_float: return json.template get<double>();
     case nlohmann::detail::value_t::number_integer: return json.template get<std::int64_t>();
     case nlohmann::detail::value_t::number_unsigned: {
       auto const n = json.template get<std::uint64_t>();
-      if (n > std::uint64_t(std::numeric_limits<std::int64_t>::max())) unknown("the integer " + std::to_string(n) + " of more than 63 bits");
+      if (n > std::uint64_t(std::numeric_limits<std::int64_t>::max()))
+        unknown("the integer " + std::to_string(n) + " of more than 63 bits");
       return static_cast<std::int64_t>(n);
     }
     case nlohmann::detail::value_t::string: return json.template get_ref<std::string const&>();
@@ -173,6 +175,5 @@ std::size_t length_of(value const& v) {
   if (v.loop()) return v.loop()->items->items.size();
   refuse("object of type '" + type_name(v) + "' has no len()");
 }
-
 
 }  // namespace gpuplace::text::jinja

@@ -68,9 +68,10 @@ struct function_object {
 using text_ptr = std::shared_ptr<std::string const>;
 
 struct value {
-  using kinds = std::variant<undefined, std::monostate, bool, std::int64_t, double, text_ptr, std::shared_ptr<sequence const>,
-                             std::shared_ptr<dictionary const>, std::shared_ptr<namespace_object>, std::shared_ptr<loop_object const>,
-                             std::shared_ptr<method_object const>, std::shared_ptr<function_object const>>;
+  using kinds =
+      std::variant<undefined, std::monostate, bool, std::int64_t, double, text_ptr, std::shared_ptr<sequence const>,
+                   std::shared_ptr<dictionary const>, std::shared_ptr<namespace_object>, std::shared_ptr<loop_object const>,
+                   std::shared_ptr<method_object const>, std::shared_ptr<function_object const>>;
   kinds of = std::monostate();
 
   value() = default;

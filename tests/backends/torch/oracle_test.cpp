@@ -42,14 +42,16 @@ TEST_P(oracle, logits_are_those_of_transformers) {
     auto executor = load(folder(), {.devices = devices});
     ASSERT_TRUE(executor) << executor.error();
     std::vector<float> seen;
-    executor->observe_logits([&](at::Tensor const& t) { seen.insert(seen.end(), t.const_data_ptr<float>(), t.const_data_ptr<float>() + t.numel()); });
+    executor->observe_logits(
+        [&](at::Tensor const& t) { seen.insert(seen.end(), t.const_data_ptr<float>(), t.const_data_ptr<float>() + t.numel()); });
     sequence_driver driver(*executor);
     for (std::size_t p = 0; p < expected.size(); ++p) {
       seen.clear();
       auto const& prompt = expected[p].prompt;
       auto const tokens = driver.step(0, 0, prompt, static_cast<std::int32_t>(prompt.size()));
       ASSERT_TRUE(tokens) << tokens.error();
-      EXPECT_LT(distance(seen, *stored->find("prompt." + std::to_string(p))), 1e-4F) << "prompt " << p << " on " << devices << " devices";
+      EXPECT_LT(distance(seen, *stored->find("prompt." + std::to_string(p))), 1e-4F)
+          << "prompt " << p << " on " << devices << " devices";
     }
   }
 }
@@ -62,7 +64,8 @@ TEST_P(oracle, two_hundred_greedy_tokens_whole_and_split_in_any_chunks) {
     sequence_driver driver(*executor);
     for (std::size_t const chunk : {5, 64}) {
       auto const together = driver.greedy(prompts(expected), 200, chunk);
-      for (std::size_t p = 0; p < expected.size(); ++p) EXPECT_EQ(together[p], expected[p].greedy) << devices << " devices, prompt " << p;
+      for (std::size_t p = 0; p < expected.size(); ++p)
+        EXPECT_EQ(together[p], expected[p].greedy) << devices << " devices, prompt " << p;
     }
     auto const alone = driver.greedy({expected[1].prompt}, 200, 3);
     EXPECT_EQ(alone[0], expected[1].greedy);

@@ -40,7 +40,8 @@ TEST(sampler, draws_with_the_probabilities_of_the_softmax) {
   double total = 0;
   for (std::size_t i = 0; i < 4; ++i) total += expected[i] = std::exp(double{logits[i]} / 0.7);
   int const draws = 20000;
-  for (int i = 0; i < draws; ++i) seen[static_cast<std::size_t>(*sample_token(logits, ask({.temperature = 0.7}, 17, i)))] += 1.0 / draws;
+  for (int i = 0; i < draws; ++i)
+    seen[static_cast<std::size_t>(*sample_token(logits, ask({.temperature = 0.7}, 17, i)))] += 1.0 / draws;
   for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(seen[i], expected[i] / total, 0.02);
 }
 
@@ -87,8 +88,8 @@ TEST(sampler, keeps_what_transformers_keeps) {
     double mass = 0;
     for (auto const& one : candidates_of(logits, request)) mass += kept[one.token] = one.weight;
     auto const expected = c["kept"].get<std::map<std::string, double>>();
-    auto const settings = "temperature " + c["temperature"].dump() + " top_k " + c["top_k"].dump() + " top_p " + c["top_p"].dump() + " min_p " +
-                          c["min_p"].dump() + " repetition " + c["repetition_penalty"].dump();
+    auto const settings = "temperature " + c["temperature"].dump() + " top_k " + c["top_k"].dump() + " top_p " + c["top_p"].dump() +
+                          " min_p " + c["min_p"].dump() + " repetition " + c["repetition_penalty"].dump();
     ASSERT_EQ(kept.size(), expected.size()) << settings;
     for (auto const& [token, probability] : expected) EXPECT_NEAR(kept[std::stoi(token)] / mass, probability, 1e-5) << settings;
     auto const told = logprobs_of(logits, 4, 20);
@@ -96,7 +97,9 @@ TEST(sampler, keeps_what_transformers_keeps) {
     ASSERT_EQ(told.top.size(), 20U);
     for (std::size_t i = 0; i < 20; ++i) {
       EXPECT_NEAR(told.top[i].logprob, c["logprobs"][static_cast<std::size_t>(told.top[i].token)].get<double>(), 1e-5);
-      if (i > 0) { EXPECT_LE(told.top[i].logprob, told.top[i - 1].logprob); }
+      if (i > 0) {
+        EXPECT_LE(told.top[i].logprob, told.top[i - 1].logprob);
+      }
     }
   }
 }

@@ -54,7 +54,8 @@ TEST_F(smollm2, two_hundred_greedy_tokens_whole_and_split) {
     auto executor = load(folder_, settings(devices, dtype::fp32));
     ASSERT_TRUE(executor) << executor.error();
     auto const together = sequence_driver(*executor).greedy(prompts, 200, 48);
-    for (std::size_t p = 0; p < expected_.size(); ++p) EXPECT_EQ(together[p], expected_[p].greedy) << devices << " devices, prompt " << p;
+    for (std::size_t p = 0; p < expected_.size(); ++p)
+      EXPECT_EQ(together[p], expected_[p].greedy) << devices << " devices, prompt " << p;
   }
 }
 

@@ -114,7 +114,8 @@ TEST(torch_backend_files, refuses_tensors_that_the_configuration_does_not_know) 
   std::filesystem::remove_all(copy);
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().code, errc::mismatch);
-  EXPECT_NE(started.error().what.find("'model.layers.0.self_attn.q_norm.weight' is not part"), std::string::npos) << started.error();
+  EXPECT_NE(started.error().what.find("'model.layers.0.self_attn.q_norm.weight' is not part"), std::string::npos)
+      << started.error();
 }
 
 }  // namespace

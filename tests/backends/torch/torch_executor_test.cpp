@@ -90,7 +90,8 @@ TEST(torch_executor, refuses_a_plan_without_memory_for_the_cache) {
   auto const model = *open_model(folder.string(), dtype::fp32);
   auto [planned, placed] = spread(model, {});
   placed.stages[0].kv_pool_bytes = bytes{0};
-  auto const executor = torch_executor::load(planned, placed, model, std::make_shared<checkpoint const>(*open_checkpoint(folder)), {});
+  auto const executor =
+      torch_executor::load(planned, placed, model, std::make_shared<checkpoint const>(*open_checkpoint(folder)), {});
   ASSERT_FALSE(executor);
   EXPECT_EQ(executor.error().code, errc::does_not_fit);
 }
@@ -159,7 +160,8 @@ protected:
     folder_ = std::filesystem::path(::testing::TempDir()) / ("gpuplace_torch_" + std::to_string(::getpid()));
     std::filesystem::create_directories(folder_);
     for (auto const* name : {"config.json", "model.safetensors"})
-      std::filesystem::copy_file(data_folder() / "tiny_llama" / name, folder_ / name, std::filesystem::copy_options::overwrite_existing);
+      std::filesystem::copy_file(data_folder() / "tiny_llama" / name, folder_ / name,
+                                 std::filesystem::copy_options::overwrite_existing);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 

@@ -99,7 +99,8 @@ public:
   }
 
   /// `count` greedy tokens after each prompt, all prompts side by side, prompts in chunks of at most `chunk`.
-  std::vector<std::vector<token_id>> greedy(std::vector<std::vector<token_id>> const& prompts, std::size_t count, std::size_t chunk) {
+  std::vector<std::vector<token_id>> greedy(std::vector<std::vector<token_id>> const& prompts, std::size_t count,
+                                            std::size_t chunk) {
     auto texts = prompts;
     std::vector<std::size_t> held(prompts.size(), 0);
     std::vector<std::vector<page_id>> tables;
@@ -110,8 +111,13 @@ public:
       for (std::size_t s = 0; s < texts.size(); ++s) {
         if (texts[s].size() == prompts[s].size() + count) continue;
         auto const take = std::min(chunk, texts[s].size() - held[s]);
-        work.rows.push_back({static_cast<slot_id>(s), static_cast<std::int64_t>(held[s]), std::span(texts[s]).subspan(held[s], take), tables[s],
-                             held[s] + take == texts[s].size() ? 1 : 0, {}, 0});
+        work.rows.push_back({static_cast<slot_id>(s),
+                             static_cast<std::int64_t>(held[s]),
+                             std::span(texts[s]).subspan(held[s], take),
+                             tables[s],
+                             held[s] + take == texts[s].size() ? 1 : 0,
+                             {},
+                             0});
         rows.push_back(s);
         held[s] += take;
       }
@@ -125,7 +131,8 @@ public:
       for (std::size_t i = 0; i < rows.size(); ++i)
         if (work.rows[i].samples > 0) texts[rows[i]].push_back(outcome->tokens[next++]);
     }
-    for (std::size_t s = 0; s < texts.size(); ++s) texts[s].erase(texts[s].begin(), texts[s].begin() + static_cast<std::ptrdiff_t>(prompts[s].size()));
+    for (std::size_t s = 0; s < texts.size(); ++s)
+      texts[s].erase(texts[s].begin(), texts[s].begin() + static_cast<std::ptrdiff_t>(prompts[s].size()));
     return texts;
   }
 

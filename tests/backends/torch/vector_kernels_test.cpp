@@ -31,7 +31,9 @@ protected:
     }
   }
   template <class T>
-  static T* data(at::Tensor const& t) { return t.defined() ? static_cast<T*>(t.data_ptr()) : nullptr; }
+  static T* data(at::Tensor const& t) {
+    return t.defined() ? static_cast<T*>(t.data_ptr()) : nullptr;
+  }
 
   void expect_near(at::Tensor const& ours, at::Tensor const& theirs) const {
     ASSERT_EQ(ours.sizes(), theirs.sizes());
@@ -50,8 +52,10 @@ TEST_P(vector_kernel, linear) {
     typed([&]<class T>(T) {
       auto const& k = kernels_for<T>(level());
       k.linear({data<T>(x), data<T>(weight), data<T>(bias), data<T>(out), nullptr, rows, columns, outputs, outputs}, 0, outputs);
-      k.linear({data<T>(x), data<T>(weight), data<T>(bias), nullptr, data<float>(wide), rows, columns, outputs, outputs}, 0, outputs / 2);
-      k.linear({data<T>(x), data<T>(weight), data<T>(bias), nullptr, data<float>(wide), rows, columns, outputs, outputs}, outputs / 2, outputs);
+      k.linear({data<T>(x), data<T>(weight), data<T>(bias), nullptr, data<float>(wide), rows, columns, outputs, outputs}, 0,
+               outputs / 2);
+      k.linear({data<T>(x), data<T>(weight), data<T>(bias), nullptr, data<float>(wide), rows, columns, outputs, outputs},
+               outputs / 2, outputs);
     });
     expect_near(out, expected);
     expect_near(wide, expected);
@@ -66,8 +70,8 @@ TEST_P(vector_kernel, linear_of_a_row_does_not_depend_on_its_mates) {
     k.linear({data<T>(x), data<T>(weight), nullptr, nullptr, data<float>(together), 9, 1537, 83, 83}, 0, 83);
     for (std::int64_t row = 0; row < 9; ++row)
       for (std::int64_t first = 0; first < 83; first += 10)
-        k.linear({data<T>(x) + row * 1537, data<T>(weight), nullptr, nullptr, data<float>(alone) + row * 83, 1, 1537, 83, 83}, first,
-                 std::min<std::int64_t>(83, first + 10));
+        k.linear({data<T>(x) + row * 1537, data<T>(weight), nullptr, nullptr, data<float>(alone) + row * 83, 1, 1537, 83, 83},
+                 first, std::min<std::int64_t>(83, first + 10));
   });
   EXPECT_TRUE(together.equal(alone));
 }
@@ -142,12 +146,18 @@ struct attention_case {
 };
 
 TEST_P(vector_kernel, attention_over_pages) {
-  for (auto const& c : std::vector<attention_case>{{7, 1, 6, 1, 1, 0}, {9, 3, 64, 70, 1, 0}, {4, 2, 10, 37, 37, 0}, {6, 2, 8, 200, 13, 0},
-                                                   {8, 2, 128, 129, 5, 0}, {4, 4, 16, 90, 20, 33}, {4, 2, 16, 150, 3, 64}}) {
+  for (auto const& c : std::vector<attention_case>{{7, 1, 6, 1, 1, 0},
+                                                   {9, 3, 64, 70, 1, 0},
+                                                   {4, 2, 10, 37, 37, 0},
+                                                   {6, 2, 8, 200, 13, 0},
+                                                   {8, 2, 128, 129, 5, 0},
+                                                   {4, 4, 16, 90, 20, 33},
+                                                   {4, 2, 16, 150, 3, 64}}) {
     std::int64_t const page_tokens = 7, pages = (c.length + page_tokens - 1) / page_tokens;
     std::vector<std::int32_t> table(static_cast<std::size_t>(pages));
     std::iota(table.rbegin(), table.rend(), 0);
-    auto const keys = random({pages * page_tokens, c.kv_heads, c.head_dim}), values = random({pages * page_tokens, c.kv_heads, c.head_dim});
+    auto const keys = random({pages * page_tokens, c.kv_heads, c.head_dim}),
+               values = random({pages * page_tokens, c.kv_heads, c.head_dim});
     auto const qkv = random({c.fresh, (c.heads + 2 * c.kv_heads) * c.head_dim});
     auto const out = at::zeros({c.fresh, c.heads, c.head_dim}, qkv.options());
     std::int32_t const begin[] = {0, static_cast<std::int32_t>(c.fresh)}, first = static_cast<std::int32_t>(c.length - c.fresh);
@@ -155,11 +165,19 @@ TEST_P(vector_kernel, attention_over_pages) {
     std::vector<float> scratch(static_cast<std::size_t>(attention_scratch(shape)));
     auto const block = static_cast<std::int32_t>(attention_block_queries / (c.heads / c.kv_heads));
     typed([&]<class T>(T) {
-      attention_task<T> const task{data<T>(qkv), data<T>(keys), data<T>(values), data<T>(out), {begin, &first, table.data(), pages, page_tokens},
-                                   shape, c.window, 1 / std::sqrt(static_cast<float>(c.head_dim)), 0};
+      attention_task<T> const task{data<T>(qkv),
+                                   data<T>(keys),
+                                   data<T>(values),
+                                   data<T>(out),
+                                   {begin, &first, table.data(), pages, page_tokens},
+                                   shape,
+                                   c.window,
+                                   1 / std::sqrt(static_cast<float>(c.head_dim)),
+                                   0};
       for (std::int32_t head = 0; head < c.kv_heads; ++head)
         for (std::int32_t token = 0; token < c.fresh; token += block)
-          kernels_for<T>(level()).attend(task, {0, head, token, std::min(block, static_cast<std::int32_t>(c.fresh) - token)}, scratch.data());
+          kernels_for<T>(level()).attend(task, {0, head, token, std::min(block, static_cast<std::int32_t>(c.fresh) - token)},
+                                         scratch.data());
     });
     auto const gathered = [&](at::Tensor const& cache) {
       auto const lines = at::empty({c.length, c.kv_heads, c.head_dim}, at::kFloat);
@@ -167,7 +185,8 @@ TEST_P(vector_kernel, attention_over_pages) {
         lines.select(0, p).copy_(cache.select(0, table[static_cast<std::size_t>(p / page_tokens)] * page_tokens + p % page_tokens));
       return lines.transpose(0, 1).repeat_interleave(c.heads / c.kv_heads, 0).unsqueeze(0);
     };
-    auto const queries = qkv.narrow(1, 0, c.heads * c.head_dim).to(at::kFloat).view({c.fresh, c.heads, c.head_dim}).transpose(0, 1).unsqueeze(0);
+    auto const queries =
+        qkv.narrow(1, 0, c.heads * c.head_dim).to(at::kFloat).view({c.fresh, c.heads, c.head_dim}).transpose(0, 1).unsqueeze(0);
     auto const mask = at::zeros({c.fresh, c.length}, at::kFloat);
     for (std::int64_t t = 0; t < c.fresh; ++t)
       for (std::int64_t p = 0; p < c.length; ++p) {
@@ -188,8 +207,16 @@ TEST_P(vector_kernel, rope_turns_normalises_and_stores) {
   std::int64_t const rows[] = {13, 4};
   typed([&]<class T>(T) {
     norm_weight<T> const norm{data<T>(weight), 1e-6F, false};
-    rope_task<T> const task{data<T>(qkv), norm, norm, positions, rows, data<float>(cosines), data<float>(sines),
-                            data<T>(keys), data<T>(values), {heads, kv_heads, head_dim}};
+    rope_task<T> const task{data<T>(qkv),
+                            norm,
+                            norm,
+                            positions,
+                            rows,
+                            data<float>(cosines),
+                            data<float>(sines),
+                            data<T>(keys),
+                            data<T>(values),
+                            {heads, kv_heads, head_dim}};
     kernels_for<T>(level()).rope(task, 0, 2);
   });
   for (std::int64_t token = 0; token < 2; ++token) {
@@ -200,14 +227,16 @@ TEST_P(vector_kernel, rope_turns_normalises_and_stores) {
     auto const turned = at::empty_like(normed);
     turned.narrow(1, 0, half).copy_(a * c - b * s);
     turned.narrow(1, half, half).copy_(b * c + a * s);
-    expect_near(qkv.select(0, token).view({heads + 2 * kv_heads, head_dim}).narrow(0, 0, heads + kv_heads), turned.narrow(0, 0, heads + kv_heads));
+    expect_near(qkv.select(0, token).view({heads + 2 * kv_heads, head_dim}).narrow(0, 0, heads + kv_heads),
+                turned.narrow(0, 0, heads + kv_heads));
     expect_near(keys.select(0, rows[token]), turned.narrow(0, heads, kv_heads));
     EXPECT_TRUE(values.select(0, rows[token]).to(at::kFloat).equal(lines.narrow(0, heads + kv_heads, kv_heads)));
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(levels, vector_kernel,
-                         ::testing::Combine(::testing::Range<std::size_t>(0, usable_levels().size()), ::testing::Values(at::kFloat, at::kBFloat16)),
+                         ::testing::Combine(::testing::Range<std::size_t>(0, usable_levels().size()),
+                                            ::testing::Values(at::kFloat, at::kBFloat16)),
                          [](auto const& tested) {
                            return std::string(usable_levels()[std::get<0>(tested.param)]->level) +
                                   (std::get<1>(tested.param) == at::kFloat ? "_fp32" : "_bf16");

@@ -2,7 +2,8 @@
 #include <gpuplace/runtime/execution_backend.hpp>
 
 struct running {
-  gpuplace::cancel_function start(gpuplace::generation_request, boost::asio::any_io_executor, gpuplace::token_sink, gpuplace::generation_handler);
+  gpuplace::cancel_function start(gpuplace::generation_request, boost::asio::any_io_executor, gpuplace::token_sink,
+                                  gpuplace::generation_handler);
   gpuplace::instance_load load() const;
 };
 struct backend {

@@ -7,7 +7,8 @@ struct executor {
   gpuplace::executor_limits limits() const;
   boost::asio::any_io_executor get_executor();
   void async_step(gpuplace::batch const&, gpuplace::step_handler);
-  gpuplace::result<void> fork(gpuplace::slot_id, gpuplace::slot_id, std::span<gpuplace::page_id const>, std::span<gpuplace::page_id const>);
+  gpuplace::result<void> fork(gpuplace::slot_id, gpuplace::slot_id, std::span<gpuplace::page_id const>,
+                              std::span<gpuplace::page_id const>);
   void truncate(gpuplace::slot_id, std::int64_t);
   void release(gpuplace::slot_id);
   executor(executor&&) = delete;

@@ -41,7 +41,9 @@ TEST(data_parallel, cuts_the_view_into_equal_groups) {
   EXPECT_EQ(picture(data_parallel{3}, single(), 8), "0,1|2,3|4,5");
   EXPECT_EQ(picture(data_parallel{2}, two(), 4), "0,1|2,3 0,1|2,3");
 }
-TEST(data_parallel, refuses_more_replicas_than_devices) { EXPECT_EQ(refusal(data_parallel{5}, single(), 4).code, errc::does_not_fit); }
+TEST(data_parallel, refuses_more_replicas_than_devices) {
+  EXPECT_EQ(refusal(data_parallel{5}, single(), 4).code, errc::does_not_fit);
+}
 
 TEST(one_group, shares_all_devices) {
   EXPECT_EQ(picture(one_group{}, single(), 3), "0,1,2");

@@ -15,7 +15,7 @@ namespace gpuplace::detail {
 
 /// A view of `object`, which must outlive it. A key whose value is null counts as absent, as Hugging Face writes it.
 class json_fields {
- public:
+public:
   json_fields(nlohmann::json const& object, std::string file, std::string prefix = {})
       : object_(object), file_(std::move(file)), prefix_(std::move(prefix)) {}
 
@@ -91,7 +91,7 @@ class json_fields {
 
   std::string const& file() const { return file_; }
 
- private:
+private:
   /// The value in the place that counts first for this key, or in the other one.
   nlohmann::json const* lookup(std::string_view key, bool first) const {
     bool const outside = key == "architectures" || key == "model_type" || key == "tie_word_embeddings";

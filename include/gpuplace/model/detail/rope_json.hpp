@@ -14,7 +14,7 @@ namespace gpuplace::detail {
 
 /// The base frequency and the scaling object of one kind of layer.
 class rope_reader {
- public:
+public:
   /// @param fields         the whole config.json
   /// @param max_positions  its context: what a scaling was made from where it does not say
   rope_reader(json_fields const& fields, std::int64_t max_positions) : fields_(fields), max_positions_(max_positions) {}
@@ -35,7 +35,7 @@ class rope_reader {
     return read;
   }
 
- private:
+private:
   static constexpr std::int64_t most_positions = std::int64_t{1} << 31;
 
   result<rope_scaling> read_scaling(json_fields const& object, std::string const& type) const {

@@ -38,14 +38,16 @@ struct ratio {
     auto const sum = std::accumulate(shares.begin(), shares.end(), std::size_t{0});
     if (shares.size() != work.models.size())
       return error{errc::invalid_argument,
-                   label() + " names " + std::to_string(shares.size()) + " shares, the workload has " + std::to_string(work.models.size()) +
-                       (work.models.size() == 1 ? " model" : " models"),
+                   label() + " names " + std::to_string(shares.size()) + " shares, the workload has " +
+                       std::to_string(work.models.size()) + (work.models.size() == 1 ? " model" : " models"),
                    "allocation", "write one share for each --model, in their order"};
     for (auto const part : shares)
-      if (part == 0) return error{errc::invalid_argument, label() + " gives a model no device", "allocation", "every share must be at least 1"};
+      if (part == 0)
+        return error{errc::invalid_argument, label() + " gives a model no device", "allocation", "every share must be at least 1"};
     if (sum > view.size())
-      return error{errc::does_not_fit, label() + " needs " + std::to_string(sum) + " devices, there are " + std::to_string(view.size()),
-                   "allocation", "use shares that sum to at most " + std::to_string(view.size()) + ", or make more devices visible"};
+      return error{errc::does_not_fit,
+                   label() + " needs " + std::to_string(sum) + " devices, there are " + std::to_string(view.size()), "allocation",
+                   "use shares that sum to at most " + std::to_string(view.size()) + ", or make more devices visible"};
     auto const scale = view.size() % sum == 0 ? view.size() / sum : 1;
     candidate proposal{.models = {}, .label = label()};
     std::size_t next = 0;

@@ -18,7 +18,8 @@ struct separate {
   result<std::vector<candidate>> propose(workload const& work, device_group const& view) const {
     if (view.size() < work.models.size())
       return error{errc::does_not_fit,
-                   "separate needs a device for each of " + std::to_string(work.models.size()) + " models, there are " + std::to_string(view.size()),
+                   "separate needs a device for each of " + std::to_string(work.models.size()) + " models, there are " +
+                       std::to_string(view.size()),
                    "allocation", "make more devices visible, or put the models on one device with same"};
     candidate proposal{.models = {}, .label = "separate"};
     for (std::size_t m = 0; m < work.models.size(); ++m) proposal.models.push_back({view.slice(m, 1)});

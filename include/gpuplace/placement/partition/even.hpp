@@ -12,7 +12,8 @@ namespace gpuplace {
 /// Gives every device of the group the same number of decoder layers, a remainder to the first devices.
 /// What precedes the layers (vision tower, embedding) stays with the first stage, norm and head with the last.
 /// When to use: like devices and a picture that anyone can check. Sees no capacities: `balanced` does.
-/// Shape:      layers [0, L) over D devices -> D stages of L/D or L/D + 1 layers; a shared tied head is one more on the first device
+/// Shape:      layers [0, L) over D devices -> D stages of L/D or L/D + 1 layers; a shared tied head is
+/// one more on the first device
 /// Errors:     errc::invalid_argument when there are more devices than layers
 /// Complexity: O(units)          Source: transformers' device_map={"": [0, 1, ...]} as its users picture it
 struct even {
@@ -24,7 +25,8 @@ struct even {
     if (group.empty() || layers < group.size())
       return error{errc::invalid_argument,
                    std::to_string(layers) + " layers cannot be spread evenly over " + std::to_string(group.size()) + " devices",
-                   "partition even", "use at most " + std::to_string(layers) + " devices for each replica, for example with data_parallel"};
+                   "partition even",
+                   "use at most " + std::to_string(layers) + " devices for each replica, for example with data_parallel"};
     auto const first_layer = static_cast<std::size_t>(std::ranges::find_if(units, is_layer) - units.begin());
     stages spans;
     std::size_t from = 0;

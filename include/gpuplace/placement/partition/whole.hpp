@@ -15,7 +15,8 @@ struct whole {
 
   result<stages> partition(std::span<unit const> units, device_group const& group, demand const&) const {
     if (group.empty())
-      return error{errc::invalid_argument, "there is no device to place the model on", "partition whole", "give the group a device"};
+      return error{errc::invalid_argument, "there is no device to place the model on", "partition whole",
+                   "give the group a device"};
     return stages{{.device = 0, .first = 0, .last = units.size()}};
   }
 };

@@ -99,7 +99,8 @@ inline result<void> read_copies(plan_fields& from, std::set<device_id> const& de
   for (auto const& s : replicas.back().stages) own += s.units.size();
   units += copies->size() * own;
   if (units > most_planned_units)
-    return place.refuse(errc::unsupported, "makes more than " + std::to_string(most_planned_units) + " units in all", "plan for fewer replicas");
+    return place.refuse(errc::unsupported, "makes more than " + std::to_string(most_planned_units) + " units in all",
+                        "plan for fewer replicas");
   auto const original = replicas.back();
   replicas.reserve(replicas.size() + copies->size());
   for (std::size_t i = 0; i < copies->size(); ++i) {
@@ -110,7 +111,8 @@ inline result<void> read_copies(plan_fields& from, std::set<device_id> const& de
                          "write " + std::to_string(original.stages.size()) + " devices, in the order of the stages");
     auto& copy = replicas.emplace_back(original);
     for (std::size_t s = 0; s < named.size(); ++s) {
-      if (!named[s].is_string()) return here.at(s).refuse(errc::malformed, "is " + shown(named[s]) + ", not a string", "write it in quotes");
+      if (!named[s].is_string())
+        return here.at(s).refuse(errc::malformed, "is " + shown(named[s]) + ", not a string", "write it in quotes");
       auto id = parse_device_id(named[s].get_ref<std::string const&>());
       if (!id) return here.at(s).refuse(errc::malformed, id.error().what, id.error().remedy);
       if (!devices.contains(*id))

@@ -30,8 +30,7 @@ public:
   void keep(std::shared_ptr<void> library) {
     if (library_ && library && library != library_)
       library_ = std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>(library_, std::move(library));
-    else if (library)
-      library_ = std::move(library);
+    else if (library) library_ = std::move(library);
   }
   std::shared_ptr<void> const& library() const { return library_; }
 

@@ -32,7 +32,10 @@ inline bool is_cut_short(std::filesystem::path const& file) {
   std::array<char, 64> header{};
   std::ifstream in(file, std::ios::binary);
   bool const whole_header = static_cast<bool>(in.read(header.data(), header.size()));
-  if (!std::string_view(header.data(), 5).starts_with("\x7f" "ELF\x02")) return false;
+  if (!std::string_view(header.data(), 5)
+           .starts_with("\x7f"
+                        "ELF\x02"))
+    return false;
   std::uint64_t table = 0;
   std::uint16_t size = 0;
   std::uint16_t count = 0;
@@ -48,8 +51,10 @@ inline bool is_cut_short(std::filesystem::path const& file) {
 /// Errors:     errc::not_found, errc::unreadable with the dynamic linker's reason
 inline result<std::shared_ptr<boost::dll::shared_library>> open_library(std::filesystem::path const& file) {
   std::error_code failed;
-  if (!std::filesystem::exists(file, failed)) return error{errc::not_found, "no such file", file.string(), "name a plugin's shared library (.so)"};
-  if (!std::filesystem::is_regular_file(file, failed)) return error{errc::unreadable, "is not a file", file.string(), "name a plugin's shared library (.so)"};
+  if (!std::filesystem::exists(file, failed))
+    return error{errc::not_found, "no such file", file.string(), "name a plugin's shared library (.so)"};
+  if (!std::filesystem::is_regular_file(file, failed))
+    return error{errc::unreadable, "is not a file", file.string(), "name a plugin's shared library (.so)"};
   if (is_cut_short(file)) return error{errc::unreadable, "is cut short", file.string(), "build or copy it again"};
   using boost::dll::load_mode::rtld_local;
   using boost::dll::load_mode::rtld_now;

@@ -25,7 +25,8 @@ inline std::string printable(std::string_view text) {
 
 /// Characters in UTF-8 text: continuation bytes do not count.
 inline std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 /// Reads a spec string from left to right. Never looks behind its end, whatever the text.

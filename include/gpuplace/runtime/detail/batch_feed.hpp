@@ -46,7 +46,8 @@ private:
 class batch_feed : public std::enable_shared_from_this<batch_feed> {
 public:
   /// Starts one request on the instance that a router chooses.
-  using start_one = std::function<cancel_function(generation_request, boost::asio::any_io_executor where, placed_sink, generation_handler)>;
+  using start_one =
+      std::function<cancel_function(generation_request, boost::asio::any_io_executor where, placed_sink, generation_handler)>;
 
   batch_feed(batch_source source, feed_order order, batch_sinks sinks, boost::asio::any_io_executor const& where, start_one start,
              std::function<void(std::size_t)> on_end)

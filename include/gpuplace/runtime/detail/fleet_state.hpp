@@ -97,8 +97,9 @@ public:
                            generation_handler on_end) {
     std::shared_lock const open(closing_);
     if (phase_ != phase::running)
-      return refuse<result<generation>>(where, std::move(on_end),
-                                        error{errc::unavailable, "the fleet is closing", "request " + std::to_string(request.index), {}});
+      return refuse<result<generation>>(
+          where, std::move(on_end),
+          error{errc::unavailable, "the fleet is closing", "request " + std::to_string(request.index), {}});
     return instances_[at].start(std::move(request), std::move(where), std::move(on_tokens), std::move(on_end));
   }
 
@@ -118,7 +119,8 @@ public:
     auto one = [self = this->shared_from_this()](generation_request request, auto&&... parts) {
       return self->route(std::move(request), false, std::forward<decltype(parts)>(parts)...);
     };
-    return std::make_shared<batch_feed>(std::move(source), order, std::move(sinks), where, std::move(one), std::move(on_end))->run();
+    return std::make_shared<batch_feed>(std::move(source), order, std::move(sinks), where, std::move(one), std::move(on_end))
+        ->run();
   }
 
   /// Gives up what is being loaded, ends what runs, and frees the devices.
@@ -154,7 +156,9 @@ private:
   /// A batch that is all in memory: what was not begun when it was cancelled counts as cancelled.
   struct gathering {
     gathering(std::vector<generation_request> asked, batch_sinks told)
-        : requests(std::move(asked)), results(requests.size(), generation{.reason = finish_reason::cancelled}), sinks(std::move(told)) {
+        : requests(std::move(asked)),
+          results(requests.size(), generation{.reason = finish_reason::cancelled}),
+          sinks(std::move(told)) {
       for (std::size_t i = 0; i < requests.size(); ++i) requests[i].index = i;
     }
     void take(std::size_t i, result<generation> const& g) {

@@ -46,7 +46,8 @@ public:
     if (requests_.fetch_add(1, std::memory_order_relaxed) >= most_requests_) {
       requests_.fetch_sub(1, std::memory_order_relaxed);
       return stream->refuse({errc::unavailable, "the instance holds " + std::to_string(most_requests_) + " requests already",
-                             "request " + std::to_string(request.index), "send it when one of them has ended, or to another instance"});
+                             "request " + std::to_string(request.index),
+                             "send it when one of them has ended, or to another instance"});
     }
     auto const tokens = static_cast<std::int64_t>(request.prompt.size());
     send({std::move(stream), std::move(request), now_(), tokens});

@@ -21,8 +21,8 @@ inline constexpr sequence_index no_sequence = std::numeric_limits<sequence_index
 enum class sequence_state : std::uint8_t { unused, waiting, running };
 
 struct sequence {
-  generation_request request;   ///< its prompt moves to `tokens` when the sequence is admitted
-  std::vector<token_id> tokens; ///< prompt, then what was generated
+  generation_request request;    ///< its prompt moves to `tokens` when the sequence is admitted
+  std::vector<token_id> tokens;  ///< prompt, then what was generated
   std::vector<page_id> pages;
   std::vector<token_logprobs> logprobs;  ///< of what was generated, where asked
   stop_watch watch;                      ///< empty where the request has no stop rule

@@ -27,8 +27,8 @@ class token_stream : public std::enable_shared_from_this<token_stream> {
 public:
   /// @param samples      answers that the request asks for
   /// @param most_tokens  of each of them
-  token_stream(boost::asio::any_io_executor where, std::size_t samples, std::size_t most_tokens, bool logprobs, token_sink on_tokens,
-               generation_handler on_end)
+  token_stream(boost::asio::any_io_executor where, std::size_t samples, std::size_t most_tokens, bool logprobs,
+               token_sink on_tokens, generation_handler on_end)
       : where_(boost::asio::prefer(std::move(where), boost::asio::execution::outstanding_work.tracked)),
         on_tokens_(std::move(on_tokens)),
         on_end_(std::move(on_end)),
@@ -55,7 +55,8 @@ public:
     auto& lane = lanes_[sample];
     auto const at = lane.written.load(std::memory_order_relaxed);
     std::copy(tokens.begin(), tokens.end(), lane.tokens.begin() + static_cast<std::ptrdiff_t>(at));
-    if (!lane.logprobs.empty()) std::copy(logprobs.begin(), logprobs.end(), lane.logprobs.begin() + static_cast<std::ptrdiff_t>(at));
+    if (!lane.logprobs.empty())
+      std::copy(logprobs.begin(), logprobs.end(), lane.logprobs.begin() + static_cast<std::ptrdiff_t>(at));
     lane.written.store(at + tokens.size(), std::memory_order_release);
     written_.fetch_add(tokens.size(), std::memory_order_release);
     wake();
@@ -113,7 +114,9 @@ private:
     auto const written = lane.written.load(std::memory_order_acquire);
     auto const from = std::exchange(lane.delivered, written);
     if (from == written) return;
-    auto const fresh = [&](auto const& all) { return std::span(all).subspan(all.empty() ? 0 : from, all.empty() ? 0 : written - from); };
+    auto const fresh = [&](auto const& all) {
+      return std::span(all).subspan(all.empty() ? 0 : from, all.empty() ? 0 : written - from);
+    };
     on_tokens_({fresh(lane.tokens), sample, fresh(lane.logprobs)});
   }
 
@@ -138,7 +141,7 @@ private:
   generation_handler on_end_;
   bool streams_;
   std::vector<sample_lane> lanes_;
-  std::size_t running_;  ///< the writer's
+  std::size_t running_;                  ///< the writer's
   std::atomic<std::size_t> written_{0};  ///< tokens of all samples
   std::atomic<bool> ended_{false};
   std::atomic<bool> scheduled_{false};

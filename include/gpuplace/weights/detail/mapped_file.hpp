@@ -21,7 +21,7 @@ namespace gpuplace::detail {
 /// Owns a read-only mapping. The file must not shrink while it is mapped.
 /// Threads:    const calls are safe on shared objects
 class mapped_file {
- public:
+public:
   mapped_file() = default;
   mapped_file(mapped_file&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   mapped_file& operator=(mapped_file&& other) noexcept {
@@ -37,7 +37,7 @@ class mapped_file {
   static result<mapped_file> open(std::filesystem::path const& path) {
     descriptor const file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (file.number < 0) return refuse(path, errno == ENOENT ? errc::not_found : errc::unreadable, errno);
-    struct ::stat status {};
+    struct ::stat status{};
     if (::fstat(file.number, &status) != 0) return refuse(path, errc::unreadable, errno);
     if (!S_ISREG(status.st_mode)) return error{errc::unreadable, "is not a regular file", path.string(), {}};
     mapped_file mapped;
@@ -51,7 +51,7 @@ class mapped_file {
 
   std::span<std::byte const> data() const { return {static_cast<std::byte const*>(data_), size_}; }
 
- private:
+private:
   struct descriptor {
     explicit descriptor(int n) : number(n) {}
     descriptor(descriptor const&) = delete;
