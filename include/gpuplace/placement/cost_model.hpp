@@ -61,8 +61,9 @@ inline seconds stage_time(std::span<unit const> units, device const& on, step_wo
   return total;
 }
 
-/// Time to hand the hidden states after `last` over `way`.
+/// Time to hand the hidden states after `last` over `way`; nothing passes behind units that only encode in a step of tokens.
 inline seconds hop_time(unit const& last, path const& way, step_work const& work) {
+  if (last.phase != unit_phase::decode) return seconds{0};
   return way.time(bytes{static_cast<std::int64_t>(static_cast<double>(last.output_bytes_per_token.count()) * work.tokens)});
 }
 
