@@ -66,11 +66,6 @@ public:
       auto const head = row(d)[units_.size()] - row(d)[size_];
       for (std::size_t u = home_ + 1; u <= units_.size(); ++u) row(d)[u] += head;
     }
-    outputs_.assign(units_.size() + 1, bytes{});
-    for (std::size_t u = 0; u < units_.size(); ++u)
-      if (units_[u].phase == unit_phase::decode)
-        outputs_[u + 1] =
-            bytes{static_cast<std::int64_t>(static_cast<double>(units_[u].output_bytes_per_token.count()) * work.tokens)};
   }
 
   std::size_t size() const { return size_; }  ///< units of the chain
@@ -96,7 +91,9 @@ public:
     return seconds{row(device)[last] - row(device)[first]};
   }
   /// Time to hand what unit `boundary` - 1 gives from one device to another.
-  seconds hop(std::size_t from, std::size_t to, std::size_t boundary) const { return way(from, to).time(outputs_[boundary]); }
+  seconds hop(std::size_t from, std::size_t to, std::size_t boundary) const {
+    return hop_time(units_[boundary - 1], way(from, to), work_);
+  }
   path const& way(std::size_t a, std::size_t b) const { return paths_[std::min(a, b) * devices() + std::max(a, b)]; }
 
   /// `ends[i]` is the farthest end of a stage that starts at unit i, is not the whole model and keeps the bounds on `device`;
@@ -184,7 +181,7 @@ private:
   bytes head_extra_;   ///< of the stage with the embedding, where there are several
   bytes whole_extra_;  ///< of a stage that is the whole model
   std::vector<std::int64_t> needs_;
-  std::vector<bytes> limits_, outputs_;
+  std::vector<bytes> limits_;
   std::vector<path> paths_;
   std::vector<double> times_;
 };
