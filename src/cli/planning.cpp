@@ -2,7 +2,9 @@
 #include "config_file.hpp"
 #include "plugins.hpp"
 
+#include <gpuplace/placement/allocation.hpp>
 #include <gpuplace/placement/limits.hpp>
+#include <gpuplace/placement/partition.hpp>
 #include <gpuplace/placement/place.hpp>
 #include <gpuplace/plan/read_device_map.hpp>
 #include <gpuplace/topology/read.hpp>
@@ -37,12 +39,13 @@ void add_planning_options(CLI::App& command, planning_options& options) {
   auto* const partition =
       command.add_option("--partition", options.partition,
                          "How a model's units spread over its devices: auto (whole on one, even on several), whole, even,\n"
-                         "sequential, manual(MAP)");
+                         "sequential, balanced, balanced_low_0, optimal(throughput|latency|balance_memory|fewest_devices),\n"
+                         "manual(MAP)");
   partition->type_name("SPEC")->capture_default_str();
   command
-      .add_option(
-          "--device-map", options.device_map,
-          R"(A device_map of Hugging Face, or a file with one: "cuda:0", "0,1", "sequential", {"": [0, 1]}, {"model": 0, "lm_head": 1})")
+      .add_option("--device-map", options.device_map,
+                  R"(A device_map of Hugging Face, or a file with one: "cuda:0", "0,1", "auto", "balanced_low_0",
+{"": [0, 1]}, {"model": 0, "lm_head": 1})")
       ->type_name("MAP")
       ->excludes(partition);
   command
@@ -62,6 +65,8 @@ void add_planning_options(CLI::App& command, planning_options& options) {
       .add_option("--context,--max-model-len", options.context,
                   "Tokens a sequence may reach (default: the model's limit, at most 4096)")
       ->type_name("N");
+  command.add_flag("--reorder", options.reorder,
+                   "Let balanced and balanced_low_0 choose the order of devices; optimal always does");
   command.add_flag("--weights-only", options.weights_only, "Plan as Hugging Face does: without KV cache and workspace");
 }
 
@@ -148,13 +153,30 @@ result<any_allocation> open_allocation(planning_options const& options) {
   return options.known->allocations.make(by_map ? std::string(one_group::name) : options.allocation);
 }
 
+namespace {
+
+// The spec with the order left to the strategy.
+result<std::string> reordered(std::string const& spec) {
+  if (spec == balanced::name || spec == balanced_low_0::name) return spec + "(reorder)";
+  if (spec.starts_with(optimal<>::name) || spec.ends_with("(reorder)")) return spec;
+  return error{errc::invalid_argument, "the partition " + spec + " keeps the order of devices", "--reorder",
+               "use it with --partition balanced or balanced_low_0; optimal chooses the order anyway"};
+}
+
+result<any_partition> partition_called(planning_options const& options, std::string const& spec) {
+  if (!options.reorder) return options.known->partitions.make(spec);
+  GPUPLACE_TRY(auto const free, reordered(spec));
+  return options.known->partitions.make(free);
+}
+
+}  // namespace
+
 result<any_partition> open_partition(planning_options const& options) {
-  if (!options.device_map) return options.known->partitions.make(options.partition);
+  if (!options.device_map) return partition_called(options, options.partition);
   GPUPLACE_TRY(auto map, read_device_map(*options.device_map));
-  if (map.partition.empty()) return any_partition(manual{std::move(map)});
-  if (options.known->partitions.find(map.partition)) return options.known->partitions.make(map.partition);
-  return error{errc::unsupported, "the partition '" + map.partition + "' is not there yet", "--device-map " + *options.device_map,
-               "use --device-map sequential, --partition even, or a map of modules"};
+  if (!map.partition.empty()) return partition_called(options, map.partition);
+  if (options.reorder) return reordered(std::string(manual::name)).error();
+  return any_partition(manual{std::move(map)});
 }
 
 result<plan> make_plan(machine const& on, workload const& work, any_allocation const& allocation, any_partition const& partition,

@@ -32,6 +32,7 @@ struct planning_options {
   std::optional<std::int64_t> context;
   std::optional<std::int64_t> sequences;
   bool weights_only = false;
+  bool reorder = false;  // of the devices, by a partition that can
 };
 
 // Adds the options to a subcommand.

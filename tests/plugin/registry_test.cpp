@@ -113,13 +113,28 @@ TEST(edit_distance, is_a_metric_on_known_pairs) {
 TEST(builtin, has_every_strategy_by_its_own_name) {
   registries const all;
   EXPECT_EQ(names(all.allocations), (std::vector<std::string>{"auto", "data_parallel", "one_group", "ratio", "separate", "same"}));
-  EXPECT_EQ(names(all.partitions), (std::vector<std::string>{"auto", "whole", "even", "sequential", "manual"}));
+  EXPECT_EQ(names(all.partitions),
+            (std::vector<std::string>{"auto", "whole", "even", "sequential", "balanced", "balanced_low_0", "optimal", "manual"}));
   EXPECT_EQ(names(all.routings), (std::vector<std::string>{"contiguous_shards", "round_robin", "least_loaded"}));
   EXPECT_TRUE(all.backends.entries().empty());
   for (auto const& e : all.partitions.entries())
     EXPECT_EQ(all.partitions.make(e.name == "manual" ? "manual(cuda:0)" : e.name).value().name, e.name);
   for (auto const& e : all.routings.entries()) EXPECT_EQ(all.routings.make(e.name).value().name, e.name);
   EXPECT_EQ(all.allocations.make("ratio(6:2)").value().name, "ratio");
+}
+
+TEST(builtin, partitions_read_their_words) {
+  auto const known = builtin_partitions();
+  for (auto const* good : {"balanced(reorder)", "balanced_low_0(reorder)", "optimal(latency)", "optimal(throughput)",
+                           "optimal(balance_memory)", "optimal(fewest_devices)"})
+    EXPECT_TRUE(known.make(good)) << good;
+  for (auto const* bad : {"balanced(sideways)", "optimal(speed)", "optimal(latency, throughput)", "even(reorder)"}) {
+    auto const refused = known.make(bad);
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_FALSE(refused.error().remedy.empty()) << bad;
+  }
+  EXPECT_EQ(known.make("balanced").value().head, tied_head::shared);
+  EXPECT_EQ(known.make("optimal").value().head, tied_head::copied);
 }
 
 TEST(builtin, hands_arguments_on) {

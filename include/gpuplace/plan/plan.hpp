@@ -41,7 +41,7 @@ struct replica {
   int rank = 0;       ///< the process that runs it
   std::vector<std::string> adapters;
   std::string endpoint;  ///< URL of the server that holds it; empty: in this process
-  int micro_batches = 1;
+  int micro_batches = 1;  ///< parts of a decoding step that follow each other through the stages
   std::vector<stage> stages;
   unknown_keys extra;
 
@@ -83,7 +83,7 @@ struct planned_device {
 /// What the cost model says of one model.
 struct model_prediction {
   std::string role;
-  seconds decode_step{0};        ///< one token of every sequence of one replica
+  seconds decode_step{0};        ///< from one token of every sequence of one replica to the next
   seconds prefill{0};            ///< one prompt of the full context through one replica
   double tokens_per_second = 0;  ///< all replicas together, decoding
   unknown_keys extra{};

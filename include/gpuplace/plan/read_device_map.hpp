@@ -25,7 +25,7 @@ namespace gpuplace {
 namespace detail {
 
 inline constexpr std::string_view device_map_forms =
-    R"(write "cuda:0", "cuda:0,cuda:1", "sequential", {"": [0, 1]} or a map from modules to devices such as {"model": 0, "lm_head": 1})";
+    R"(write "cuda:0", "cuda:0,cuda:1", "auto", {"": [0, 1]} or a map from modules to devices such as {"model": 0, "lm_head": 1})";
 
 inline error bad_map(errc code, std::string what, std::string const& where, std::string_view remedy = device_map_forms) {
   return {code, std::move(what), where, std::string(remedy)};

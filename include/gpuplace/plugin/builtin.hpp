@@ -57,6 +57,29 @@ inline result<any_allocation> make_ratio(spec const& asked) {
   return any_allocation(ratio(std::vector<std::size_t>(shares.begin(), shares.end())));
 }
 
+/// `balanced` and `balanced_low_0`, with `(reorder)` or without.
+template <class S>
+result<any_partition> make_balanced(spec const& asked) {
+  GPUPLACE_CHECK(asked.allow(1));
+  if (asked.arguments.empty()) return any_partition(S{});
+  GPUPLACE_TRY(auto const word, asked.text(0));
+  if (word == "reorder") return any_partition(S{.reorder = true});
+  return error{errc::invalid_argument, "'" + word + "' is not an order", std::string(S::name),
+               "write " + std::string(S::name) + " or " + std::string(S::name) + "(reorder)"};
+}
+
+inline result<any_partition> make_optimal(spec const& asked) {
+  GPUPLACE_CHECK(asked.allow(1));
+  if (asked.arguments.empty()) return any_partition(optimal<throughput>{});
+  GPUPLACE_TRY(auto const word, asked.text(0));
+  if (word == throughput::name) return any_partition(optimal<throughput>{});
+  if (word == latency::name) return any_partition(optimal<latency>{});
+  if (word == balance_memory::name) return any_partition(optimal<balance_memory>{});
+  if (word == fewest_devices::name) return any_partition(optimal<fewest_devices>{});
+  return error{errc::invalid_argument, "'" + word + "' is not an objective", "partition optimal",
+               "write optimal(throughput), optimal(latency), optimal(balance_memory) or optimal(fewest_devices)"};
+}
+
 inline result<any_partition> make_manual(spec const& asked) {
   GPUPLACE_CHECK(asked.allow(1));
   GPUPLACE_TRY(auto const text, asked.text(0));
@@ -80,13 +103,21 @@ inline registry<any_allocation> builtin_allocations() {
   return known;
 }
 
-/// `auto`, `whole`, `even`, `sequential`, `manual`.
+/// `auto`, `whole`, `even`, `sequential`, `balanced`, `balanced_low_0`, `optimal`, `manual`.
 inline registry<any_partition> builtin_partitions() {
   registry<any_partition> known("partition");
   detail::add_plain<auto_partition>(known, "whole on one device, even on several");
   detail::add_plain<whole>(known, "all of a replica on one device");
   detail::add_plain<even>(known, "the same number of layers on every device of a replica");
   detail::add_plain<sequential>(known, "each device filled in order");
+  detail::add_builtin(known, balanced::name, "balanced(reorder)",
+                      "the largest device as small as it can be; with (reorder) in the best order of devices",
+                      detail::make_balanced<balanced>);
+  detail::add_builtin(known, balanced_low_0::name, "balanced_low_0(reorder)",
+                      "as little as fits on the first device, the rest balanced over the others",
+                      detail::make_balanced<balanced_low_0>);
+  detail::add_builtin(known, optimal<>::name, "optimal(OBJECTIVE)",
+                      "the best split and order by throughput, latency, balance_memory or fewest_devices", detail::make_optimal);
   detail::add_builtin(known, manual::name, "manual(MAP)",
                       "where a device_map says: cuda:0, {'model': 0, 'lm_head': 1} in quotes, or a file", detail::make_manual);
   return known;

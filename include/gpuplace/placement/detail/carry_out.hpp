@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@ struct placed_replica {
   std::vector<std::size_t> positions;  ///< of the group's devices in the view
   stages spans;
   std::vector<stage_memory> needs;  ///< of each span
+  std::int64_t micro_batches = 1;
 };
 
 /// What is placed on one device of the view so far.
@@ -150,7 +152,8 @@ result<carried_out> carry_out(candidate const& proposal, workload const& work, d
       }
       if (much == effort::answer && first_overfull(made.use, view, base, positions))
         return error{errc::does_not_fit, proposal.label, {}, {}};
-      made.replicas.push_back({m, group, std::move(positions), std::move(spans), std::move(needs)});
+      made.replicas.push_back(
+          {.model = m, .group = group, .positions = std::move(positions), .spans = std::move(spans), .needs = std::move(needs)});
     }
   }
   std::vector<std::size_t> everywhere(view.size());

@@ -35,13 +35,20 @@ consteval bool check_split_objective() {
   return split_objective<O>;
 }
 
+/// The split of least cost within the bounds, and of those the most even one.
+inline std::optional<found_split> least_even(split_search& search, stage_bound const& bound, split_cost const& cost) {
+  auto const found = search.least(bound, cost);
+  if (!found) return std::nullopt;
+  return search.evened(*found, bound, cost);
+}
+
 /// The largest device's bytes; ties to fewer hops, then to faster ones. Value: bytes.
 struct balance_memory {
   static constexpr std::string_view name = "balance_memory";
   std::optional<found_split> solve(split_search& search) const {
     auto const largest = search.least_memory();
     if (!largest) return std::nullopt;
-    auto found = search.least({.memory = *largest}, {.hop = 1, .hop_second = 1e-3});
+    auto found = least_even(search, {.memory = *largest}, {.hop = 1, .hop_second = 1e-3});
     if (found) found->cost = static_cast<double>(largest->count());
     return found;
   }
@@ -60,7 +67,7 @@ struct fewest_devices {
   static constexpr std::string_view name = "fewest_devices";
   std::optional<found_split> solve(split_search& search) const {
     constexpr double more_than_any_step = 1e4;  // seconds
-    auto found = search.least({}, {.hop = more_than_any_step, .hop_second = 1, .stage_second = 1});
+    auto found = least_even(search, {}, {.hop = more_than_any_step, .hop_second = 1, .stage_second = 1});
     if (!found) return std::nullopt;
     std::vector<std::size_t> used;
     for (auto const& s : found->spans) used.push_back(s.device);
@@ -78,13 +85,21 @@ struct throughput {
 
   std::optional<found_split> solve(split_search& search) const {
     auto const& load = search.problem().load();
-    std::optional<found_split> best;
-    for (auto const count : micro_batch_counts(load.sequences, search.problem().devices())) {
+    auto const set_count = [&](std::int64_t count) {
       search.set_work(
           step_work::decode(static_cast<double>(micro_batch_size(load.sequences, count)), static_cast<double>(load.context)));
+    };
+    std::optional<found_split> best;
+    std::int64_t best_count = 1;
+    for (auto const count : micro_batch_counts(load.sequences, search.problem().devices())) {
+      set_count(count);
+      auto const before = best ? best->cost : 0;
       improve(search, static_cast<double>(count), best);
+      if (best && best->cost != before) best_count = count;
     }
-    return best;
+    if (!best) return best;
+    set_count(best_count);
+    return search.evened(*best, {.time = seconds{best->cost / static_cast<double>(best_count)}}, one_step);
   }
 
 private:
@@ -98,32 +113,32 @@ private:
     return most;
   }
 
-  /// The least of max(count x slowest stage, whole step): the tighter the slowest stage is held, the longer the step gets. Halves
-  /// the gap between a bound at which the step is the longer and one at which the slowest stage is.
+  /// No slowest stage is faster: as if units could be divided among all devices in proportion to their speed.
+  static double at_least(split_problem const& problem) {
+    double speed = 0;
+    for (std::size_t d = 0; d < problem.devices(); ++d) speed += 1 / problem.time(d, 0, problem.size()).count();
+    return 1 / speed;
+  }
+
+  /// The least of max(count x slowest stage, whole step). A better split than the best needs a slowest stage below best / count:
+  /// asks for the shortest step under that bound, and halfway to where the step would be the longer, until no such step is.
   static void improve(split_search& search, double count, std::optional<found_split>& best) {
-    auto const consider = [&](found_split split) {
-      auto const slow = slowest(search.problem(), split.spans);
-      auto const step = split.cost;
-      split.cost = std::max(count * slow, step);
-      if (!best || split.cost < best->cost) best = std::move(split);
-      return std::pair(slow, step);
+    if (best && count * at_least(search.problem()) >= best->cost) return;
+    double step = 0;
+    auto const better = [&](stage_bound const& bound) {
+      auto split = search.least(bound, one_step);
+      if (!split || (best && split->cost >= best->cost)) return false;
+      step = split->cost;
+      split->cost = std::max(count * slowest(search.problem(), split->spans), step);
+      if (best && split->cost >= best->cost) return true;
+      best = std::move(split);
+      return true;
     };
-    auto const tightest = search.least_time();
-    if (!tightest || (best && count * tightest->count() >= best->cost)) return;
-    auto low = tightest->count();
-    auto tight = search.least({.time = *tightest}, one_step);
-    if (!tight || consider(*std::move(tight)).second <= count * low) return;
-    auto loose = search.least({}, one_step);
-    if (!loose || (best && loose->cost >= best->cost)) return;
-    auto [high, step] = consider(*std::move(loose));
-    if (step >= count * high) return;
-    while (high - low > 1e-6 * high && count * low < best->cost) {
-      auto const middle = low + (high - low) / 2;
-      auto between = search.least({.time = seconds{middle}}, one_step);
-      if (!between) return;
-      auto const [slow, took] = consider(*std::move(between));
-      if (took <= count * slow) high = slow;
-      else low = middle;
+    if (!better({})) return;
+    constexpr double just_below = 1 - 1e-9;
+    for (double low = step / count; low < best->cost / count * just_below;) {
+      if (!better({.time = seconds{best->cost / count * just_below}})) return;
+      if (auto const middle = low + (best->cost / count - low) / 2; !better({.time = seconds{middle}})) low = middle;
     }
   }
 };

@@ -40,30 +40,26 @@ public:
     return false;
   }
 
-  /// Devices in the order of the split of least cost within the bounds, idle ones left out.
+  /// The split of least cost within the bounds.
   /// Complexity: O(sets C^2 U), times C where a shared head's way back has a price
-  std::optional<std::vector<std::size_t>> best_order(stage_bound const& bound, split_cost const& cost) {
+  std::optional<found_split> least(stage_bound const& bound, split_cost const& cost) {
     find_ends(bound);
     auto best = whole(cost);
     bool const way_back_matters = problem_->head_returns() && cost.hop_second > 0;
     for (std::size_t home = 0; home < (way_back_matters ? classes_.size() : 1); ++home) {
-      sweep(cost, way_back_matters ? std::optional(home) : std::nullopt);
-      if (!last_ || last_->cost >= best.cost) continue;
-      best = {last_->cost, trace(cost, way_back_matters ? std::optional(home) : std::nullopt)};
+      auto const where = way_back_matters ? std::optional(home) : std::nullopt;
+      sweep(cost, where);
+      if (last_ && (!best || last_->cost < best->cost)) best = {trace(cost, where), last_->cost};
     }
-    if (best.order.empty()) return std::nullopt;
-    return best.order;
+    if (best) problem_->return_head(best->spans);
+    return best;
   }
 
 private:
   static constexpr double infinity = std::numeric_limits<double>::infinity();
-  struct priced_order {
-    double cost = infinity;
-    std::vector<std::size_t> order;
-  };
   struct last_stage {
     double cost;
-    std::size_t set, class_;
+    std::size_t set, last;
   };
 
   std::size_t used(std::size_t set, std::size_t c) const { return set / stride_[c] % (classes_[c].size() + 1); }
@@ -80,12 +76,12 @@ private:
     }
   }
 
-  priced_order whole(split_cost const& cost) const {
-    priced_order best;
+  std::optional<found_split> whole(split_cost const& cost) const {
+    std::optional<found_split> best;
     for (std::size_t c = 0; c < classes_.size(); ++c) {
       if (!whole_[c]) continue;
       auto const price = problem_->stage_cost(first_of(c), 0, problem_->size(), cost);
-      if (price < best.cost) best = {price, {first_of(c)}};
+      if (!best || price < best->cost) best = {{{.device = first_of(c), .first = 0, .last = problem_->size()}}, price};
     }
     return best;
   }
@@ -163,38 +159,50 @@ private:
     return ends[from] >= to && (!home || *home == c || !problem_->holds_home(from, to));
   }
 
-  /// The devices of the best split, found again from the costs, from the last stage to the first.
-  std::vector<std::size_t> trace(split_cost const& cost, std::optional<std::size_t> home) const {
-    std::vector<std::size_t> classes;
-    auto set = last_->set, c = last_->class_, end = problem_->size();
+  /// The stages of the best split, found again from the costs, from the last to the first.
+  stages trace(split_cost const& cost, std::optional<std::size_t> home) const {
+    stages spans;
+    std::vector<std::size_t> of_class;
     std::vector<double> arrival(width());
-    for (bool more = true; more;) {
-      classes.push_back(c);
+    auto set = last_->set, c = last_->last;
+    for (auto end = problem_->size(); end > 0; end = spans.back().first) {
       auto const before = set - stride_[c];
       arrive(before, c, arrival);
-      double least = infinity;
-      std::size_t from = 0;
-      for (std::size_t j = 0; j < end; ++j) {
-        if (arrival[j] == infinity || !allowed(c, j, end, ends_[c], home)) continue;
-        auto const price = arrival[j] + problem_->stage_cost(first_of(c), j, end, cost);
-        if (price < least) least = price, from = j;
-      }
-      more = from > 0;
-      if (!more) break;
-      least = infinity;
-      std::size_t previous = 0;
-      for (std::size_t l = 0; l < classes_.size(); ++l) {
-        if (used(before, l) == 0) continue;
-        auto const price = best_[row(before, l) + from] + hops(l, c)[from];
-        if (price < least) least = price, previous = l;
-      }
+      spans.push_back({.device = 0, .first = cheapest_start(c, end, arrival, cost, home), .last = end});
+      of_class.push_back(c);
+      if (spans.back().first > 0) c = cheapest_previous(before, c, spans.back().first);
       set = before;
-      c = previous;
-      end = from;
     }
-    std::vector<std::size_t> order, taken(classes_.size(), 0);
-    for (auto at = classes.rbegin(); at != classes.rend(); ++at) order.push_back(classes_[*at][taken[*at]++]);
-    return order;
+    std::ranges::reverse(spans);
+    std::vector<std::size_t> taken(classes_.size(), 0);
+    for (std::size_t s = 0; s < spans.size(); ++s) {
+      auto const which = of_class[spans.size() - 1 - s];
+      spans[s].device = classes_[which][taken[which]++];
+    }
+    return spans;
+  }
+
+  std::size_t cheapest_start(std::size_t c, std::size_t end, std::vector<double> const& arrival, split_cost const& cost,
+                             std::optional<std::size_t> home) const {
+    double least = infinity;
+    std::size_t start = 0;
+    for (std::size_t j = 0; j < end; ++j) {
+      if (arrival[j] == infinity || !allowed(c, j, end, ends_[c], home)) continue;
+      auto const price = arrival[j] + problem_->stage_cost(first_of(c), j, end, cost);
+      if (price < least) least = price, start = j;
+    }
+    return start;
+  }
+
+  std::size_t cheapest_previous(std::size_t before, std::size_t c, std::size_t boundary) const {
+    double least = infinity;
+    std::size_t previous = 0;
+    for (std::size_t l = 0; l < classes_.size(); ++l) {
+      if (used(before, l) == 0) continue;
+      auto const price = best_[row(before, l) + boundary] + hops(l, c)[boundary];
+      if (price < least) least = price, previous = l;
+    }
+    return previous;
   }
 
   split_problem const* problem_;

@@ -24,7 +24,9 @@ class ordered_search {
 public:
   /// @param order  devices of the problem, the first stage's first
   ordered_search(split_problem const& problem, std::span<std::size_t const> order)
-      : problem_(&problem), order_(order.begin(), order.end()) {}
+      : problem_(&problem),
+        order_(order.begin(), order.end()),
+        one_byte_(1.0 / static_cast<double>(std::max<std::int64_t>(1, problem.need(0, problem.size()).count()))) {}
 
   /// Whether any split keeps the bounds.
   /// Complexity: O(D U)
@@ -60,8 +62,7 @@ private:
   };
 
   double uneven(std::size_t first, std::size_t last, double evenness) const {
-    auto const share = static_cast<double>(problem_->need(first, last).count()) /
-                       static_cast<double>(std::max<std::int64_t>(1, problem_->need(0, problem_->size()).count()));
+    auto const share = static_cast<double>(problem_->need(first, last).count()) * one_byte_;
     return evenness * share * share;
   }
 
@@ -137,19 +138,13 @@ private:
       to = s.from;
       at = s.previous;
     }
-    if (problem_->head_returns()) return_head(found.spans);
+    problem_->return_head(found.spans);
     return found;
-  }
-
-  void return_head(stages& spans) const {
-    auto const home = std::ranges::find_if(spans, [&](stage_span const& s) { return problem_->holds_home(s.first, s.last); });
-    auto const device = home->device;
-    if (spans.back().device == device) ++spans.back().last;
-    else spans.push_back({.device = device, .first = problem_->size(), .last = problem_->size() + 1});
   }
 
   split_problem const* problem_;
   std::vector<std::size_t> order_;
+  double one_byte_;  ///< as a share of the whole model
 };
 
 }  // namespace gpuplace

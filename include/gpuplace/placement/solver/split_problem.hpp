@@ -84,6 +84,14 @@ public:
   }
   /// Whether the stage [first, last) is the one that a shared head returns to.
   bool holds_home(std::size_t first, std::size_t last) const { return returns_ && first <= home_ && home_ < last; }
+  /// Adds a head that returns to spans of the chain.
+  void return_head(stages& spans) const {
+    if (!returns_) return;
+    auto const home = std::ranges::find_if(spans, [&](stage_span const& s) { return holds_home(s.first, s.last); });
+    auto const device = home->device;
+    if (spans.back().device == device) ++spans.back().last;
+    else spans.push_back({.device = device, .first = size_, .last = size_ + 1});
+  }
   /// The unit whose device a shared head returns to: the embedding.
   std::size_t home() const { return home_; }
   /// Time of units [first, last) on `device`, with the head where it returns there.

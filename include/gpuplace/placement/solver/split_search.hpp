@@ -73,21 +73,25 @@ public:
     return seconds{high};
   }
 
-  /// The split of least cost within the bounds; of equal ones that whose stages are most even in memory.
+  /// The split of least cost within the bounds.
   std::optional<found_split> least(stage_bound const& bound, split_cost const& cost) {
-    auto order = given_;
-    if (any_ || wide_) {
-      auto found = any_ ? any_->best_order(bound, cost) : wide_->best_order(bound, cost);
-      if (!found) return std::nullopt;
-      order = *std::move(found);
-    }
-    ordered_search const search(problem_, order);
-    auto found = search.least(bound, cost, 0);
-    if (!found || found->spans.size() < 2) return found;
+    if (any_) return any_->least(bound, cost);
+    if (wide_) return wide_->least(bound, cost);
+    return ordered_search(problem_, given_).least(bound, cost, 0);
+  }
+
+  /// Of the splits over the same devices in the same order, within the same bounds and of the same cost, that whose stages are
+  /// most even in memory.
+  found_split evened(found_split const& found, stage_bound const& bound, split_cost const& cost) const {
+    std::vector<std::size_t> order;
+    for (auto const& s : found.spans)
+      if (s.first < problem_.size()) order.push_back(s.device);
+    if (order.size() < 2) return found;
     constexpr double small = 1e-9;
-    auto even = search.least(bound, cost, small * (found->cost > 0 ? found->cost : 1.0));
-    even->cost = found->cost;
-    return even;
+    auto even = ordered_search(problem_, order).least(bound, cost, small * (found.cost > 0 ? found.cost : 1.0));
+    if (!even) return found;
+    even->cost = found.cost;
+    return *std::move(even);
   }
 
 private:

@@ -15,7 +15,7 @@
 namespace gpuplace {
 
 /// Tries orders that are often good (as given, by memory, by speed, along the widest links) and improves the best by exchanging
-/// devices. Not exact: `least_cost_bound()` says how far off it can be.
+/// devices. Not exact.
 class wide_search {
 public:
   explicit wide_search(split_problem const& problem) : problem_(&problem) {
@@ -34,18 +34,18 @@ public:
     return std::ranges::any_of(orders_, [&](auto const& order) { return ordered_search(*problem_, order).fits(bound); });
   }
 
-  std::optional<std::vector<std::size_t>> best_order(stage_bound const& bound, split_cost const& cost) const {
-    std::optional<std::vector<std::size_t>> best;
-    double price = std::numeric_limits<double>::infinity();
+  std::optional<found_split> least(stage_bound const& bound, split_cost const& cost) const {
+    std::optional<found_split> best;
+    std::vector<std::size_t> best_order;
     auto const consider = [&](std::vector<std::size_t> const& order) {
-      auto const found = ordered_search(*problem_, order).least(bound, cost, 0);
-      if (!found || found->cost >= price) return false;
-      price = found->cost;
-      best = order;
+      auto found = ordered_search(*problem_, order).least(bound, cost, 0);
+      if (!found || (best && found->cost >= best->cost)) return false;
+      best = std::move(found);
+      best_order = order;
       return true;
     };
     for (auto const& order : orders_) consider(order);
-    if (best) improve(*best, consider);
+    if (best) improve(best_order, consider);
     return best;
   }
 
