@@ -14,11 +14,21 @@
 
 namespace gpuplace {
 
+/// What one replica is there for: its adapters, and the room that they take.
+struct replica_serves {
+  std::string group;  ///< a name for replicas that belong together
+  std::vector<std::string> adapters;
+  bytes adapter_bytes_per_layer;  ///< in every decoder layer, for all adapters that it holds at once
+};
+
 /// One proposal: `models[m][r]` is the group of replica r of model m of the workload.
 /// Groups may share devices (`same` puts two models on one).
 struct candidate {
   std::vector<std::vector<device_group>> models;
-  std::string label;  ///< what `explain()` calls it, such as `ratio(6:2)`
+  std::string label;                                  ///< what `explain()` calls it, such as `ratio(6:2)`
+  std::vector<std::string> notes{};                   ///< for the plan's reader, if this is the one that is kept
+  std::string remedy{};                               ///< what to ask for where this does not fit; may be empty
+  std::vector<std::vector<replica_serves>> serves{};  ///< `[m][r]`: what replica r of model m is for; empty: whatever comes
 };
 
 /// `s.propose(work, view)` gives one or more candidates, best guess first.

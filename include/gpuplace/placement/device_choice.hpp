@@ -160,7 +160,8 @@ private:
   }
 
   void find_sets(std::size_t most) {
-    if (sets_.widest.size() <= most) sets_ = detail::find_best_sets(*links_, all(), most);
+    constexpr std::size_t few = 8;  // so few that all sizes cost no more than one
+    if (sets_.widest.size() <= most) sets_ = detail::find_best_sets(*links_, all(), free_ <= few ? free_ : most);
   }
 
   std::vector<std::size_t> members(detail::device_mask mask) const {

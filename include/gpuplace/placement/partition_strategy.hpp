@@ -40,6 +40,13 @@ concept has_tied_head = requires {
   { S::head } -> std::convertible_to<tied_head>;
 };
 
+/// Optional: `s.names_devices` says that the answer depends on which devices a group has, not only on what they are like, as that
+/// of a map with names does. Without it groups that are alike are asked about once.
+template <class S>
+concept has_names_devices = requires(S const& s) {
+  { s.names_devices } -> std::convertible_to<bool>;
+};
+
 /// How do a model's units spread over one device group? Checked against concrete types, so a plain member
 /// function satisfies it and the erased form costs one virtual call.
 template <class S>
@@ -62,6 +69,13 @@ template <partition_strategy S>
 constexpr tied_head tied_head_of(S const& s) {
   if constexpr (has_tied_head<S>) return s.head;
   else return tied_head::copied;
+}
+
+/// Whether `s` must be asked about every group, though groups be alike.
+template <partition_strategy S>
+constexpr bool names_devices(S const& s) {
+  if constexpr (has_names_devices<S>) return s.names_devices;
+  else return false;
 }
 
 }  // namespace gpuplace

@@ -7,6 +7,7 @@
 #include <gpuplace/placement/detail/carry_out.hpp>
 #include <gpuplace/placement/detail/objective.hpp>
 #include <gpuplace/placement/detail/predict.hpp>
+#include <gpuplace/placement/device_choice.hpp>
 #include <gpuplace/placement/nearest.hpp>
 #include <gpuplace/placement/partition_strategy.hpp>
 #include <gpuplace/placement/place_options.hpp>
@@ -61,6 +62,7 @@ public:
   void add(candidate const& proposal, error why) {
     auto const size = why.code == errc::does_not_fit ? 1 + largest_group(proposal) : 0;
     if (found_ && size <= size_) return;
+    if (why.remedy.empty()) why.remedy = proposal.remedy;
     found_ = std::move(why);
     size_ = size;
   }
@@ -79,6 +81,23 @@ inline bytes bytes_of(carried_out const& carried) {
   bytes total;
   for (auto const& d : carried.use) total += d.placed.total();
   return total;
+}
+
+/// What the idle devices are still good for; empty where none is idle, or where all devices are linked alike or are too many.
+inline std::string note_of_left(carried_out const& carried, device_group const& view) {
+  std::vector<std::size_t> used;
+  for (std::size_t d = 0; d < view.size(); ++d)
+    if (carried.use[d].used) used.push_back(d);
+  if (view.size() < used.size() + 2 || view.size() > most_matrix_devices) return {};
+  auto const left = best_left(view, std::move(used));
+  if (!left || left->front().links.worst.value() <= 0) return {};
+  std::string text;
+  for (auto const& group : *left) {
+    std::array<char, 64> words{};
+    std::snprintf(words.data(), words.size(), "%zu linked at %.4g GB/s", group.devices.size(), group.links.worst.value());
+    text += (text.empty() ? "" : ", ") + std::string(words.data());
+  }
+  return "left for others: " + text;
 }
 
 /// The best candidate's plan, of equals the one that takes less memory; its notes name the others.
@@ -113,6 +132,8 @@ result<plan> best_of(workload const& work, device_group const& view, A const& al
   auto made = assemble(*best, work, view, options);
   made.predicted = std::move(predicted);
   made.notes = choice_notes(all, chosen);
+  made.notes.insert(made.notes.end(), proposals[chosen].notes.begin(), proposals[chosen].notes.end());
+  if (auto left = note_of_left(*best, view); !left.empty()) made.notes.push_back(std::move(left));
   return made;
 }
 

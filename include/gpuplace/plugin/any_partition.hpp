@@ -20,14 +20,19 @@ namespace gpuplace {
 /// Complexity: one virtual call for each partition
 class any_partition {
 public:
-  std::string name;   ///< the strategy's own
-  std::string label;  ///< the spec it was made from, such as `optimal(latency)`; its name where it was made from an object
-  tied_head head;     ///< where the strategy wants a tied head
+  std::string name;    ///< the strategy's own
+  std::string label;   ///< the spec it was made from, such as `optimal(latency)`; its name where it was made from an object
+  tied_head head;      ///< where the strategy wants a tied head
+  bool names_devices;  ///< its answer depends on the names of a group's devices
 
   template <class S>
     requires(!std::same_as<S, any_partition> && partition_strategy<S>)
   any_partition(S strategy)
-      : name(strategy.name), label(name), head(tied_head_of(strategy)), object_(std::make_unique<model<S>>(std::move(strategy))) {}
+      : name(strategy.name),
+        label(name),
+        head(tied_head_of(strategy)),
+        names_devices(gpuplace::names_devices(strategy)),
+        object_(std::make_unique<model<S>>(std::move(strategy))) {}
 
   /// What a plugin's strategy throws is an error here.
   result<stages> partition(std::span<unit const> units, device_group const& group, demand const& load) const {

@@ -3,6 +3,7 @@
 /// The allocation `ratio`.
 
 #include <gpuplace/placement/allocation_strategy.hpp>
+#include <gpuplace/placement/detail/replica_need.hpp>
 
 #include <cstddef>
 #include <initializer_list>
@@ -14,11 +15,12 @@
 namespace gpuplace {
 
 /// Divides the devices among the models in proportion: `ratio{6, 2}` gives the first model six of eight, the second two;
-/// of sixteen it gives twelve and four.
+/// of sixteen it gives twelve and four. Each gets the best-linked devices (best_groups()), in the view's order where all are
+/// linked alike.
 /// When to use: target and drafter on GPUs of their own. With one device a model, `separate` says it shorter.
 /// Shape:      D devices, shares that sum to S -> one group for each model; S divides D, or D - S devices stay idle
 /// Errors:     errc::invalid_argument when the shares are not one for each model or one is zero;
-///             errc::does_not_fit when S > D                  Complexity: O(devices)
+///             errc::does_not_fit when S > D                  Complexity: O(devices), best_groups() apart
 struct ratio {
   static constexpr std::string_view name = "ratio";
   std::vector<std::size_t> shares;
@@ -35,6 +37,12 @@ struct ratio {
   }
 
   result<std::vector<candidate>> propose(workload const& work, device_group const& view) const {
+    device_chooser chooser(view);
+    return propose(work, view, chooser);
+  }
+
+  /// As above, with a chooser of `view` that others have used.
+  result<std::vector<candidate>> propose(workload const& work, device_group const& view, device_chooser& chooser) const {
     auto const sum = std::accumulate(shares.begin(), shares.end(), std::size_t{0});
     if (shares.size() != work.models.size())
       return error{errc::invalid_argument,
@@ -50,11 +58,9 @@ struct ratio {
                    "use shares that sum to at most " + std::to_string(view.size()) + ", or make more devices visible"};
     auto const scale = view.size() % sum == 0 ? view.size() / sum : 1;
     candidate proposal{.models = {}, .label = label()};
-    std::size_t next = 0;
-    for (auto const part : shares) {
-      proposal.models.push_back({view.slice(next, part * scale)});
-      next += part * scale;
-    }
+    auto sizes = shares;
+    for (auto& size : sizes) size *= scale;
+    for (auto& group : detail::groups_of(view, chooser, sizes)) proposal.models.push_back({std::move(group)});
     return std::vector{std::move(proposal)};
   }
 };

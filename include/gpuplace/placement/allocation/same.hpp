@@ -3,19 +3,22 @@
 /// The allocation `same`.
 
 #include <gpuplace/placement/allocation_strategy.hpp>
+#include <gpuplace/placement/device_choice.hpp>
 
 namespace gpuplace {
 
-/// Puts all models on the view's first device, where they share its memory.
+/// Puts all models on one device, where they share its memory: the one that the others miss least (best_group()), the view's first
+/// where all are linked alike.
 /// When to use: a drafter small enough to live beside its target.
-/// Errors:     errc::does_not_fit for an empty view         Complexity: O(models)
+/// Errors:     errc::does_not_fit for an empty view         Complexity: that of best_group()
 struct same {
   static constexpr std::string_view name = "same";
 
   result<std::vector<candidate>> propose(workload const& work, device_group const& view) const {
     if (view.empty()) return error{errc::does_not_fit, "there is no device", "allocation same", "make a device visible"};
     candidate proposal{.models = {}, .label = "same"};
-    proposal.models.assign(work.models.size(), {view.slice(0, 1)});
+    GPUPLACE_TRY(auto const chosen, best_group(view, 1));
+    proposal.models.assign(work.models.size(), {view.subset(chosen.devices)});
     return std::vector{std::move(proposal)};
   }
 };

@@ -21,6 +21,8 @@ inline bytes grant(bytes left, bytes own_demand, bytes all_demand) {
 inline replica describe_replica(placed_replica const& placed, model_demand const& demanded, carried_out const& made,
                                 device_group const& view, place_options const& options) {
   replica described;
+  described.group = placed.serves.group;
+  described.adapters = placed.serves.adapters;
   described.micro_batches = static_cast<int>(placed.micro_batches);
   described.stages.reserve(placed.spans.size());
   auto const base = demanded.load.weights_only ? bytes{} : options.memory.base();

@@ -22,6 +22,8 @@ namespace gpuplace::detail {
 /// The partition of one replica, over its own group.
 struct placed_replica {
   std::size_t model = 0;
+  std::size_t like = 0;  ///< the first replica with the same spans on devices that are alike; of most their own number
+  replica_serves serves;
   device_group group;
   std::vector<std::size_t> positions;  ///< of the group's devices in the view
   stages spans;
@@ -121,6 +123,56 @@ inline std::optional<std::size_t> first_overfull(std::vector<device_use> const& 
 /// How far to go with a candidate that does not fit: to the whole of what it would need, or no further than to the answer.
 enum class effort { whole_need, answer };
 
+/// Whether two groups cannot be told apart but by their devices' names.
+inline bool alike(device_group const& a, device_group const& b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    auto const &x = a[i], &y = b[i];
+    if (x.id.kind != y.id.kind || x.name != y.name || a.capacity(i) != b.capacity(i) || x.memory_bandwidth != y.memory_bandwidth ||
+        x.peak_bf16 != y.peak_bf16 || x.peak_fp32 != y.peak_fp32 || x.launch_cost != y.launch_cost)
+      return false;
+    for (std::size_t j = i + 1; j < a.size(); ++j)
+      if (a.path(i, j) != b.path(i, j)) return false;
+  }
+  return true;
+}
+
+/// Replicas that were partitioned, one of each kind: a fleet has few.
+class known_replicas {
+public:
+  /// The replica of model `m` whose group is like `group`; none where kinds are too many to be worth looking through.
+  std::optional<std::size_t> like(std::size_t m, device_group const& group, std::vector<placed_replica> const& placed) {
+    auto const same = [&](std::size_t r) { return placed[r].model == m && alike(placed[r].group, group); };
+    auto const at = std::ranges::find_if(kinds_, same);
+    if (at == kinds_.end()) return std::nullopt;
+    std::iter_swap(at, kinds_.begin());
+    return kinds_.front();
+  }
+  void add(std::size_t replica) {
+    constexpr std::size_t most = 8;
+    if (kinds_.size() < most) kinds_.push_back(replica);
+  }
+
+private:
+  std::vector<std::size_t> kinds_;
+};
+
+/// Adds what a replica's adapters take to its stages, by their decoder layers.
+inline void add_adapters(std::vector<stage_memory>& needs, stages const& spans, std::vector<unit> const& units, bytes per_layer) {
+  if (per_layer.count() == 0) return;
+  for (std::size_t s = 0; s < spans.size(); ++s)
+    for (auto u = spans[s].first; u < spans[s].last; ++u)
+      if (units[u].kind == unit_kind::decoder_layer) needs[s].weights += per_layer;
+}
+
+/// An upper bound of what the adapters take of each device of a group over which the layers are spread.
+inline bytes adapter_share(replica_serves const& serves, std::vector<unit> const& units, std::size_t devices) {
+  if (serves.adapter_bytes_per_layer.count() == 0) return {};
+  auto const layers = std::ranges::count(units, unit_kind::decoder_layer, &unit::kind);
+  auto const here = (static_cast<std::size_t>(layers) + devices - 1) / devices;
+  return serves.adapter_bytes_per_layer * static_cast<std::int64_t>(here);
+}
+
 /// Partitions every replica of a candidate in turn and adds up what lands where.
 /// Errors:     errc::does_not_fit naming the first device that is asked for too much; the partition's own
 /// Complexity: O(stages + devices), the partition apart
@@ -133,16 +185,35 @@ result<carried_out> carry_out(candidate const& proposal, workload const& work, d
                      std::to_string(work.models.size()) + " models",
                  "allocation", "an allocation proposes groups for every model of the workload"};
   carried_out made{{}, std::vector<device_use>(view.size())};
+  known_replicas repeated;
   auto const base = work.models.front().load.weights_only ? bytes{} : options.memory.base();
   for (std::size_t m = 0; m < work.models.size(); ++m) {
     auto const& units = work.models[m].model.units;
     auto const& load = work.models[m].load;
     auto const share = backend_share(load, options.memory, units.back().tied && load.head == tied_head::shared);
-    for (auto const& group : proposal.models[m]) {
+    for (std::size_t r = 0; r < proposal.models[m].size(); ++r) {
+      auto const& group = proposal.models[m][r];
       GPUPLACE_TRY(auto positions, positions_of(group, view, proposal));
-      GPUPLACE_TRY(auto spans, partition.partition(units, group_with_room(group, positions, made.use, share), load));
-      GPUPLACE_CHECK(check_spans(spans, units.size(), group, partition.name));
-      auto needs = memory_of(spans, units, load, options.memory);
+      auto const number = made.replicas.size();
+      placed_replica placed{.model = m, .like = number, .group = group, .micro_batches = 1};
+      if (m < proposal.serves.size() && r < proposal.serves[m].size()) placed.serves = proposal.serves[m][r];
+      bool const fresh = std::ranges::none_of(positions, [&](std::size_t at) { return made.use[at].used; });
+      bool const may_repeat = fresh && proposal.serves.empty() && proposal.models[m].size() > 1 && !names_devices(partition);
+      auto const known = may_repeat ? repeated.like(m, group, made.replicas) : std::nullopt;
+      if (known) {
+        placed.like = *known;
+        placed.spans = made.replicas[*known].spans;
+        placed.needs = made.replicas[*known].needs;
+      } else {
+        auto const room = share + adapter_share(placed.serves, units, group.size());
+        GPUPLACE_TRY(placed.spans, partition.partition(units, group_with_room(group, positions, made.use, room), load));
+        GPUPLACE_CHECK(check_spans(placed.spans, units.size(), group, partition.name));
+        placed.needs = memory_of(placed.spans, units, load, options.memory);
+        add_adapters(placed.needs, placed.spans, units, placed.serves.adapter_bytes_per_layer);
+        if (may_repeat) repeated.add(number);
+      }
+      auto const& spans = placed.spans;
+      auto const& needs = placed.needs;
       for (std::size_t s = 0; s < spans.size(); ++s) {
         auto& on = made.use[positions[spans[s].device]];
         on.used = true;
@@ -152,8 +223,8 @@ result<carried_out> carry_out(candidate const& proposal, workload const& work, d
       }
       if (much == effort::answer && first_overfull(made.use, view, base, positions))
         return error{errc::does_not_fit, proposal.label, {}, {}};
-      made.replicas.push_back(
-          {.model = m, .group = group, .positions = std::move(positions), .spans = std::move(spans), .needs = std::move(needs)});
+      placed.positions = std::move(positions);
+      made.replicas.push_back(std::move(placed));
     }
   }
   std::vector<std::size_t> everywhere(view.size());

@@ -25,6 +25,7 @@ namespace gpuplace {
 /// Complexity: O(units + entries)          Source: the device_map of Hugging Face's transformers and accelerate
 struct manual {
   static constexpr std::string_view name = "manual";
+  static constexpr bool names_devices = true;
   module_map map;
 
   result<stages> partition(std::span<unit const> units, device_group const& group, demand const& load) const {
