@@ -12,6 +12,7 @@
 #include <gpuplace/topology/graph.hpp>
 #include <gpuplace/topology/group.hpp>
 #include <gpuplace/topology/host_facts.hpp>
+#include <gpuplace/topology/host_regions.hpp>
 #include <gpuplace/topology/json.hpp>
 #include <gpuplace/topology/link.hpp>
 #include <gpuplace/topology/link_rates.hpp>
@@ -19,6 +20,7 @@
 #include <gpuplace/topology/live_facts.hpp>
 #include <gpuplace/topology/nccl_xml.hpp>
 #include <gpuplace/topology/nvml.hpp>
+#include <gpuplace/topology/path_table.hpp>
 #include <gpuplace/topology/pcie_tree.hpp>
 #include <gpuplace/topology/presets.hpp>
 #include <gpuplace/topology/print.hpp>
@@ -27,3 +29,4 @@
 #include <gpuplace/topology/shared_library.hpp>
 #include <gpuplace/topology/smi_matrix.hpp>
 #include <gpuplace/topology/visible.hpp>
+#include <gpuplace/topology/ways.hpp>

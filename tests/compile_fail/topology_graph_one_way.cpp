@@ -1,4 +1,5 @@
 // expected-error {{"topology_graph: make it undirected"}}
+#include <boost/graph/adjacency_list.hpp>
 #include <gpuplace/topology/graph.hpp>
 
 // Links that go one way only.

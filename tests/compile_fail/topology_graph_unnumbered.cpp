@@ -1,4 +1,5 @@
 // expected-error {{"topology_graph: give it an integral vertex_descriptor"}}
+#include <boost/graph/adjacency_list.hpp>
 #include <gpuplace/topology/graph.hpp>
 
 // Vertices in a list have pointers for descriptors.

@@ -1,4 +1,5 @@
 // expected-error {{"topology_graph: write g[v].kind"}}
+#include <boost/graph/adjacency_list.hpp>
 #include <gpuplace/topology/graph.hpp>
 
 // Vertices that do not say what they are.

@@ -1,4 +1,5 @@
 // expected-error {{"topology_graph: write g[e]"}}
+#include <boost/graph/adjacency_list.hpp>
 #include <gpuplace/topology/graph.hpp>
 
 // Links that are a mere number.

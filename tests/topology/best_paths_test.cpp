@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <boost/graph/adjacency_list.hpp>
 #include <gpuplace/testing/topologies.hpp>
 #include <gpuplace/testing/topology_archetype.hpp>
 #include <gpuplace/topology/best_paths.hpp>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <gpuplace/topology/best_paths.hpp>
 #include <gpuplace/topology/json.hpp>
 #include <gpuplace/topology/live.hpp>
 #include <gpuplace/topology/print.hpp>

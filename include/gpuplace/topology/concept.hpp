@@ -2,7 +2,6 @@
 /// @file
 /// What the path algorithms ask of a topology: the concept `topology_graph`, made of named parts.
 
-#include <boost/graph/graph_concepts.hpp>
 #include <boost/graph/graph_traits.hpp>
 #include <concepts>
 #include <cstddef>

@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace gpuplace::topology {
@@ -202,15 +203,15 @@ inline void keep_one_slice(std::vector<std::size_t>& chosen, std::vector<device>
 /// CUDA_DEVICE_ORDER counts where the graph is in NVML's order; a topology file's order is the order.
 /// FASTEST_FIRST, the default, compares fp32 peaks, an approximation of CUDA's own guess.
 /// Errors:     errc::invalid_argument (a device named twice, an unknown order), errc::unsupported (MIG, UUIDs the graph lacks)
-/// Complexity: O(V + E + devices × entries)
+/// Complexity: O(V + E + devices × entries); O(1) where the variables are not set and the graph is moved in
 /// Source:     CUDA C++ Programming Guide, "CUDA Environment Variables"; what the guide leaves open (duplicates, blanks, signs,
 ///             trailing text, mixed lists, 32-bit wrap) was tried on two H100s; MIG: NVIDIA MIG user guide, device enumeration
-inline result<graph> visible_graph(graph const& g, environment const& env) {
+inline result<graph> visible_graph(graph g, environment const& env) {
+  if (!env.cuda_visible_devices && !(env.cuda_device_order || g.nvml_order)) return g;
   std::map<std::string, std::vector<std::size_t>, std::less<>> hosts;  // the CUDA devices of each
   auto const& devices = g.devices();
   for (std::size_t i = 0; i < devices.size(); ++i)
     if (devices[i].id.kind == device_kind::cuda) hosts[devices[i].id.host].push_back(i);
-  if (!env.cuda_visible_devices && !(env.cuda_device_order || g.nvml_order)) return g;
 
   std::map<std::string, std::vector<std::size_t>, std::less<>> seen;
   for (auto const& [host, members] : hosts) {
@@ -235,6 +236,8 @@ inline result<graph> visible_graph(graph const& g, environment const& env) {
     if (index) d.id.index = *index;
     moved[g.device_vertices()[i]] = made.add(std::move(d));
   };
+  auto const slices = std::ranges::count_if(devices, [](device const& d) { return d.mig.has_value(); });
+  made.reserve(num_vertices(g), num_edges(g), devices.size());
   for (std::size_t v = 0; v < num_vertices(g); ++v)
     if (g[v].kind != vertex_kind::device) moved[v] = made.add(g[v].kind, g[v].name, g[v].host, g[v].numa);
   for (std::size_t i = 0; i < devices.size(); ++i) {
@@ -243,7 +246,6 @@ inline result<graph> visible_graph(graph const& g, environment const& env) {
     } else if (auto const at = seen.find(devices[i].id.host); at != seen.end()) {
       int index = 0;
       for (auto const member : at->second) keep(member, index++);
-      auto const slices = std::ranges::count_if(devices, [](device const& d) { return d.mig.has_value(); });
       if (slices > 1 && !env.cuda_visible_devices && at->second.size() == 1)
         made.notes.push_back("CUDA shows one MIG slice to a program, and nothing else; of " + std::to_string(slices) +
                              " slices this is the first, CUDA_VISIBLE_DEVICES=MIG-… names another");
@@ -257,8 +259,8 @@ inline result<graph> visible_graph(graph const& g, environment const& env) {
 }
 
 /// The devices that a program would see in `env`: `visible_graph` as a device group.
-inline result<device_group> visible(graph const& g, environment const& env = this_environment()) {
-  GPUPLACE_TRY(auto seen, visible_graph(g, env));
+inline result<device_group> visible(graph g, environment const& env = this_environment()) {
+  GPUPLACE_TRY(auto seen, visible_graph(std::move(g), env));
   return all_devices(std::move(seen));
 }
 
