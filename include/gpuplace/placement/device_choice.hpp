@@ -84,6 +84,7 @@ public:
       detail::device_mask must = 0;
       for (std::size_t i = 0; i < positions_.size(); ++i)
         if (std::ranges::find(required, positions_[i]) != required.end()) must |= detail::mask_of(i);
+      if (links_->uniform() && must == 0) return first_devices(size);
       bool const known = sets_.widest.size() > size && must == 0;
       auto const [best, exact] =
           known ? std::pair(sets_.widest[size], sets_.exact) : detail::find_best_set(*links_, all(), size, must);
@@ -98,12 +99,13 @@ public:
     GPUPLACE_CHECK(check(sizes, {}));
     chosen_partition made;
     bool const single = std::ranges::all_of(sizes, [](std::size_t s) { return s == 1; });
-    if ((single && sizes.size() == free_) || (sizes.size() == 1 && sizes.front() == free_)) return nothing_to_choose(sizes);
+    if ((single && sizes.size() == free_) || (sizes.size() == 1 && sizes.front() == free_)) return slices(sizes);
     if (!small()) {
       made.groups = detail::host_by_host(view_, available_).groups(sizes);
       return made;
     }
     find_links();
+    if (links_->uniform()) return slices(sizes);
     find_sets(*std::ranges::max_element(sizes));
     auto const found = detail::group_search(*links_, all(), sets_).best(sizes);
     for (auto const mask : found.groups) made.groups.push_back(members(mask));
@@ -141,14 +143,21 @@ private:
     return {};
   }
 
-  chosen_partition nothing_to_choose(std::span<std::size_t const> sizes) const {
+  /// The devices in the view's order: where there is nothing to choose, and where all links are alike.
+  chosen_partition slices(std::span<std::size_t const> sizes) const {
     chosen_partition made{std::vector<std::vector<std::size_t>>(sizes.size()), true};
     std::size_t g = 0;
     for (std::size_t d = 0; d < view_.size(); ++d) {
       if (!available_[d]) continue;
-      if (made.groups[g].size() == sizes[g]) ++g;
+      if (made.groups[g].size() == sizes[g] && ++g == sizes.size()) break;
       made.groups[g].push_back(d);
     }
+    return made;
+  }
+
+  chosen_devices first_devices(std::size_t size) const {
+    chosen_devices made{slices(std::span(&size, 1)).groups.front(), {}, true};
+    made.links = quality_of(view_, made.devices);
     return made;
   }
 

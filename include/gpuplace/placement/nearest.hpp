@@ -24,7 +24,8 @@ namespace detail {
 /// The largest n in [1, highest) for which `fits(n)` holds, given that fitting is monotone; 0: none.
 template <class Fits>
 std::int64_t largest_fitting(std::int64_t highest, Fits fits) {
-  std::int64_t low = 0;
+  if (highest <= 1 || !fits(1)) return 0;  // most often the weights alone are too much: then there is nothing to search
+  std::int64_t low = 1;
   std::int64_t high = highest;
   while (high - low > 1) {
     auto const middle = low + (high - low) / 2;
@@ -62,6 +63,17 @@ inline workload in_format(workload work, dtype type) {
   return work;
 }
 
+/// `view` without the differences between its links, where all devices are alike: what fits does not depend on links, and groups
+/// are not searched for.
+inline device_group without_links(device_group const& view) {
+  for (std::size_t d = 1; d < view.size(); ++d)
+    if (view.capacity(d) != view.capacity(0) || view[d].name != view[0].name) return view;
+  std::vector<bytes> limits;
+  for (std::size_t d = 0; d < view.size(); ++d) limits.push_back(view.capacity(d));
+  auto const typical = view.size() > 1 ? view.path(0, 1) : path{};
+  return device_group({view.begin(), view.end()}, [typical](std::size_t, std::size_t) { return typical; }).with_limits(limits);
+}
+
 /// `view` with `extra` more devices like its last one, linked as its last two are.
 inline device_group extended(device_group const& view, std::size_t extra) {
   std::vector<device> devices(view.begin(), view.end());
@@ -96,9 +108,13 @@ std::size_t fewest_more(device_group const& view, Fits fits) {
 
 }  // namespace detail
 
+/// Whether devices that are not there could help: not where the plan names those it uses.
+enum class more_devices { may_help, cannot_help };
+
 /// Demands near `work` that fit: a shorter context, fewer sequences, weights of fewer bits, more devices.
 /// Each entry is one line for people, with the option that asks for it. Empty when none of these alone helps.
-inline std::vector<std::string> nearest_that_fit(workload const& work, device_group const& view, fits_function const& fits) {
+inline std::vector<std::string> nearest_that_fit(workload const& work, device_group const& view, fits_function const& fits,
+                                                 more_devices others = more_devices::may_help) {
   std::vector<std::string> lines;
   auto const& load = work.models.front().load;
   if (view.empty() || work.models.empty()) return lines;
@@ -118,6 +134,7 @@ inline std::vector<std::string> nearest_that_fit(workload const& work, device_gr
       break;
     }
   }
+  if (others == more_devices::cannot_help) return lines;
   if (auto const extra = detail::fewest_more(view, [&](device_group const& larger) { return fits(work, larger); }); extra > 0) {
     auto const& model = view[view.size() - 1];
     lines.push_back(std::to_string(extra) + " more device" + (extra == 1 ? "" : "s") + " like " + to_string(model.id) + " (" +

@@ -16,7 +16,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdio>
+#include <map>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -147,6 +150,42 @@ bool any_fits(workload const& work, device_group const& view, A const& allocatio
          });
 }
 
+/// A partition that answers by the names of devices, asked once about each group: more or less load changes nothing in its answers.
+template <partition_strategy P>
+class remembered {
+public:
+  static constexpr bool names_devices = true;
+  std::string_view name;
+
+  explicit remembered(P const* partition) : name(partition->name), partition_(partition), known_(std::make_shared<answers>()) {}
+
+  result<stages> partition(std::span<unit const> units, device_group const& group, demand const& load) const {
+    std::vector<device_id> key;
+    for (auto const& d : group) key.push_back(d.id);
+    auto const [at, added] = known_->try_emplace({units.size(), std::move(key)}, stages{});
+    if (added) at->second = partition_->partition(units, group, load);
+    return at->second;
+  }
+
+private:
+  using answers = std::map<std::pair<std::size_t, std::vector<device_id>>, result<stages>>;
+  P const* partition_;
+  std::shared_ptr<answers> known_;
+};
+
+template <allocation_strategy A, partition_strategy P>
+std::vector<std::string> nearest_of(workload const& work, device_group const& view, A const& allocation, P const& partition,
+                                    place_options const& options) {
+  auto const search = [&](auto const& with, more_devices others) {
+    auto const fits = [&](workload const& w, device_group const& v) { return any_fits(w, v, allocation, with, options); };
+    return nearest_that_fit(work, others == more_devices::may_help ? without_links(view) : view, fits, others);
+  };
+  bool const one_chain = work.models.size() == 1;
+  return names_devices(partition) && one_chain
+             ? search(remembered<P>(&partition), more_devices::cannot_help)
+             : search(partition, names_devices(partition) ? more_devices::cannot_help : more_devices::may_help);
+}
+
 /// Values that make no sense are refused before any strategy sees them.
 inline result<void> check_workload(workload const& work) {
   auto const refuse = [](model_demand const& m, std::string what, std::string remedy) {
@@ -189,9 +228,7 @@ inline constexpr struct place_function {
     for (auto& m : work.models) m.load.head = m.load.weights_only ? tied_head::shared : tied_head_of(partition);
     auto made = detail::best_of(work, view, allocation, partition, options);
     if (made || made.error().code != errc::does_not_fit || view.empty()) return made;
-    auto const nearest = nearest_that_fit(work, view, [&](workload const& w, device_group const& v) {
-      return detail::any_fits(w, v, allocation, partition, options);
-    });
+    auto const nearest = detail::nearest_of(work, view, allocation, partition, options);
     error refusal = std::move(made).error();
     if (!nearest.empty()) {
       if (!refusal.remedy.empty()) refusal.remedy += "; or ";

@@ -76,7 +76,7 @@ inline std::string reason_for(candidate const& proposal, workload const& work, d
   if (size == 1 && replicas == 1)
     return "a single device: " + need.text(work) +
            (view.size() == 1 ? ", and there is no second one"
-            : few            ? ", and " + asked + " at a time gain nothing from a second replica"
+            : few            ? ", and " + asked + (requests == 1 ? " gains" : " gain") + " nothing from a second replica"
                              : ", and no wider choice is faster");
   if (size == 1)
     return "data parallel: " + need.text(work) + ", so each of " + counted(replicas, "replica") + " has a device of its own" +
@@ -84,7 +84,7 @@ inline std::string reason_for(candidate const& proposal, workload const& work, d
   std::string why = (replicas == 1 ? "one replica split over " : counted(replicas, "replica") + ", each split over ") +
                     counted(size, "device") + ": " + need.text(work);
   if (size > need.devices && need.devices > 0)
-    why += few ? ", and " + asked + " keep no more replicas busy"
+    why += few ? ", and " + asked + (requests == 1 ? " keeps" : " keep") + " no more replicas busy"
                : ", the fewest that can hold it are " + std::to_string(need.devices) +
                      ", and this is faster or fits where they do not";
   return why;
@@ -115,6 +115,7 @@ struct auto_allocation {
     auto const sizes = detail::group_sizes(view.size(), need, most);
     for (auto const count : detail::replica_counts(view.size(), sizes, work.models.front().load.requests))
       all.push_back(detail::replicas_proposal(work, view, chooser, count));
+    add_as_many_as_requests(work, view, chooser, need, all);
     bool const large = view.size() > detail::tried_at_all;
     if (work.models.size() == 2 && view.size() >= 2 && view.size() / 8 <= most) {
       std::size_t whole = 0;
@@ -124,10 +125,20 @@ struct auto_allocation {
       add(separate{}.propose(work, view));
     }
     if (!large || view.size() <= most || need.devices == 0) add(one_group{}.propose(work, view));
-    if (view.size() > 1 && (!large || need.devices == 1)) add(same{}.propose(work, view));
+    if (view.size() > 1 && (!large || need.devices == 1)) add(same{}.propose(work, view, chooser));
     if (all.empty()) add(one_group{}.propose(work, view));
     for (auto& c : all) c.notes.push_back(detail::reason_for(c, work, view, need));
     return all;
+  }
+
+private:
+  /// A replica for each request on no more devices than it needs, where the division of all devices does not give that.
+  static void add_as_many_as_requests(workload const& work, device_group const& view, device_chooser& chooser,
+                                      detail::replica_need const& need, std::vector<candidate>& all) {
+    auto const requests = static_cast<std::size_t>(std::max<std::int64_t>(0, work.models.front().load.requests));
+    if (requests == 0 || need.devices == 0 || requests > view.size() / need.devices) return;
+    if (view.size() / requests == need.devices || (requests == 1 && need.devices == 1)) return;
+    all.push_back(detail::replicas_proposal(work, view, chooser, requests, need.devices));
   }
 };
 static_assert(check_allocation_strategy<auto_allocation>());

@@ -15,9 +15,15 @@ struct same {
   static constexpr std::string_view name = "same";
 
   result<std::vector<candidate>> propose(workload const& work, device_group const& view) const {
+    device_chooser chooser(view);
+    return propose(work, view, chooser);
+  }
+
+  /// As above, with a chooser of `view` that others have used.
+  result<std::vector<candidate>> propose(workload const& work, device_group const& view, device_chooser& chooser) const {
     if (view.empty()) return error{errc::does_not_fit, "there is no device", "allocation same", "make a device visible"};
     candidate proposal{.models = {}, .label = "same"};
-    GPUPLACE_TRY(auto const chosen, best_group(view, 1));
+    GPUPLACE_TRY(auto const chosen, chooser.group(1));
     proposal.models.assign(work.models.size(), {view.subset(chosen.devices)});
     return std::vector{std::move(proposal)};
   }

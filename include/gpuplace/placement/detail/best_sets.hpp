@@ -227,8 +227,10 @@ private:
     small_block const block(links_, devices);
     auto const degree_of = [&](device_mask members) { return degree(members); };
     for (std::size_t m = 1; m < found.widest.size(); ++m) {
+      bool const same = found.widest[m].members == found.fullest[m].members;
       block.prefer_by_rest(found.widest[m], required, degree_of);
-      block.prefer_by_rest(found.fullest[m], required, degree_of);
+      if (same) found.fullest[m] = found.widest[m];
+      else block.prefer_by_rest(found.fullest[m], required, degree_of);
     }
     return found;
   }

@@ -54,12 +54,17 @@ public:
     for (std::size_t i = 0; i < size_; ++i)
       for (std::size_t j = i + 1; j < size_; ++j) {
         values_[i * size_ + j] = values_[j * size_ + i] = value_of(view.path(positions[i], positions[j]));
+        uniform_ = uniform_ && (*this)(i, j).score == (*this)(0, 1).score;
         degrees_[i] += (*this)(i, j).score;
         degrees_[j] += (*this)(i, j).score;
       }
   }
 
   std::size_t size() const { return size_; }
+
+  /// Whether the same link is between every two.
+  bool uniform() const { return uniform_; }
+
   link_value const& operator()(std::size_t i, std::size_t j) const { return values_[i * size_ + j]; }
 
   /// All that device `i` has: a group that takes it takes that from the others.
@@ -75,6 +80,7 @@ public:
 
 private:
   std::size_t size_;
+  bool uniform_ = true;
   std::vector<link_value> values_;
   std::vector<std::int64_t> degrees_;
 };
