@@ -13,15 +13,16 @@
 
 namespace gpuplace {
 
-/// Numbers of micro-batches worth trying for so many sequences over so many devices: 1, 2, 4, … and the devices' own number, none
-/// above four a device or one a sequence.
+/// Numbers of micro-batches worth trying for so many sequences over so many devices: 1, 2, 3, 4, 6, 8, 12, … up to four a device
+/// and one a sequence.
 inline std::vector<std::int64_t> micro_batch_counts(std::int64_t sequences, std::size_t devices) {
-  auto const most = std::min(sequences, 4 * static_cast<std::int64_t>(devices));
+  auto const most = devices > 1 ? std::min(sequences, 4 * static_cast<std::int64_t>(devices)) : 1;
   std::vector<std::int64_t> counts;
-  for (std::int64_t m = 1; m <= most; m *= 2) counts.push_back(m);
-  if (auto const own = static_cast<std::int64_t>(devices); own <= most && !std::ranges::binary_search(counts, own))
-    counts.insert(std::ranges::upper_bound(counts, own), own);
-  return devices > 1 ? counts : std::vector<std::int64_t>{1};
+  for (std::int64_t m = 1; m <= most; m *= 2) {
+    counts.push_back(m);
+    if (m > 1 && m + m / 2 <= most) counts.push_back(m + m / 2);
+  }
+  return counts;
 }
 
 /// Sequences of the largest of `count` micro-batches.

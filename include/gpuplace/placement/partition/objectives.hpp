@@ -4,6 +4,7 @@
 
 #include <gpuplace/core/named.hpp>
 #include <gpuplace/placement/micro_batches.hpp>
+#include <gpuplace/placement/solver/bounds.hpp>
 #include <gpuplace/placement/solver/split_search.hpp>
 
 #include <algorithm>
@@ -22,9 +23,15 @@ concept has_solve = requires(O const& o, split_search& search) {
   { o.solve(search) } -> std::same_as<std::optional<found_split>>;
 };
 
+/// `o.bound(problem)` is a value that no split is below, found without a search.
+template <class O>
+concept has_bound = requires(O const& o, split_problem const& problem) {
+  { o.bound(problem) } -> std::convertible_to<double>;
+};
+
 /// What makes one split better than another.
 template <class O>
-concept split_objective = has_name<O> && has_solve<O> && std::copy_constructible<O>;
+concept split_objective = has_name<O> && has_solve<O> && has_bound<O> && std::copy_constructible<O>;
 
 /// True, or a compile error that says what to write.
 template <class O>
@@ -32,6 +39,7 @@ consteval bool check_split_objective() {
   static_assert(std::copy_constructible<O>, "an objective must be copyable: the strategy that carries it is");
   static_assert(has_name<O>, "an objective needs a name: write  static constexpr std::string_view name = \"...\";");
   static_assert(has_solve<O>, "an objective needs:  std::optional<gpuplace::found_split> solve(gpuplace::split_search&) const;");
+  static_assert(has_bound<O>, "an objective needs:  double bound(gpuplace::split_problem const&) const;  (0 where none is known)");
   return split_objective<O>;
 }
 
@@ -52,13 +60,17 @@ struct balance_memory {
     if (found) found->cost = static_cast<double>(largest->count());
     return found;
   }
+  double bound(split_problem const& problem) const { return static_cast<double>(largest_stage_bound(problem).count()); }
 };
 static_assert(check_split_objective<balance_memory>());
 
 /// The time of one step from the first stage to the last: what a single stream waits for a token. Value: seconds.
 struct latency {
   static constexpr std::string_view name = "latency";
-  std::optional<found_split> solve(split_search& search) const { return search.least({}, {.hop_second = 1, .stage_second = 1}); }
+  std::optional<found_split> solve(split_search& search) const {
+    return least_even(search, {}, {.hop_second = 1, .stage_second = 1});
+  }
+  double bound(split_problem const& problem) const { return step_bound(problem).count(); }
 };
 static_assert(check_split_objective<latency>());
 
@@ -75,6 +87,7 @@ struct fewest_devices {
     found->cost = static_cast<double>(std::ranges::unique(used).begin() - used.begin());
     return found;
   }
+  double bound(split_problem const& problem) const { return static_cast<double>(fewest_devices_bound(problem)); }
 };
 static_assert(check_split_objective<fewest_devices>());
 
@@ -84,26 +97,48 @@ struct throughput {
   static constexpr std::string_view name = "throughput";
 
   std::optional<found_split> solve(split_search& search) const {
-    auto const& load = search.problem().load();
-    auto const set_count = [&](std::int64_t count) {
-      search.set_work(
-          step_work::decode(static_cast<double>(micro_batch_size(load.sequences, count)), static_cast<double>(load.context)));
-    };
-    std::optional<found_split> best;
-    std::int64_t best_count = 1;
-    for (auto const count : micro_batch_counts(load.sequences, search.problem().devices())) {
-      set_count(count);
-      auto const before = best ? best->cost : 0;
-      improve(search, static_cast<double>(count), best);
-      if (best && best->cost != before) best_count = count;
+    auto const counts = promising_counts(search.problem());
+    search.set_work(work_of(search.problem(), 1));
+    pipelined_best best{search.least({}, one_step), 1};
+    if (!best.split) return std::nullopt;
+    // Good values from one order of devices first: most numbers of micro-batches then need a single look at all orders.
+    ordered_search const one_order(search.problem(), order_of(search.problem(), *best.split));
+    for (auto const& [bound, count] : counts) {
+      if (count == 1) continue;
+      search.set_work(work_of(search.problem(), count));
+      improve(best, search.problem(), count, [&](stage_bound const& b) { return one_order.least(b, one_step, 0); });
     }
-    if (!best) return best;
-    set_count(best_count);
-    return search.evened(*best, {.time = seconds{best->cost / static_cast<double>(best_count)}}, one_step);
+    for (auto const& [bound, count] : counts) {
+      if (bound >= best.split->cost) break;
+      if (count == 1) continue;
+      search.set_work(work_of(search.problem(), count));
+      improve(best, search.problem(), count, [&](stage_bound const& b) { return search.least(b, one_step); });
+    }
+    search.set_work(work_of(search.problem(), best.count));
+    return search.evened(*best.split, {.time = seconds{best.split->cost / static_cast<double>(best.count)}}, one_step);
   }
+
+  double bound(split_problem const& problem) const { return promising_counts(problem).front().first; }
 
 private:
   static constexpr split_cost one_step{.hop_second = 1, .stage_second = 1};
+
+  static step_work work_of(split_problem const& problem, std::int64_t count) {
+    auto const& load = problem.load();
+    return step_work::decode(static_cast<double>(micro_batch_size(load.sequences, count)), static_cast<double>(load.context));
+  }
+
+  /// Numbers of micro-batches with a value that none of their splits is below, the most promising first.
+  static std::vector<std::pair<double, std::int64_t>> promising_counts(split_problem problem) {
+    std::vector<std::pair<double, std::int64_t>> counts;
+    for (auto const count : micro_batch_counts(problem.load().sequences, problem.devices())) {
+      problem.set_work(work_of(problem, count));
+      auto const busiest = static_cast<double>(count) * slowest_stage_bound(problem).count();
+      counts.emplace_back(std::max(busiest, step_bound(problem).count()), count);
+    }
+    std::ranges::sort(counts);
+    return counts;
+  }
 
   static double slowest(split_problem const& problem, stages const& spans) {
     double most = 0;
@@ -113,32 +148,37 @@ private:
     return most;
   }
 
-  /// No slowest stage is faster: as if units could be divided among all devices in proportion to their speed.
-  static double at_least(split_problem const& problem) {
-    double speed = 0;
-    for (std::size_t d = 0; d < problem.devices(); ++d) speed += 1 / problem.time(d, 0, problem.size()).count();
-    return 1 / speed;
+  static std::vector<std::size_t> order_of(split_problem const& problem, found_split const& split) {
+    std::vector<std::size_t> order;
+    for (auto const& s : split.spans)
+      if (s.first < problem.size()) order.push_back(s.device);
+    for (std::size_t d = 0; d < problem.devices(); ++d)
+      if (std::ranges::find(order, d) == order.end()) order.push_back(d);
+    return order;
   }
 
-  /// The least of max(count x slowest stage, whole step). A better split than the best needs a slowest stage below best / count:
-  /// asks for the shortest step under that bound, and halfway to where the step would be the longer, until no such step is.
-  static void improve(split_search& search, double count, std::optional<found_split>& best) {
-    if (best && count * at_least(search.problem()) >= best->cost) return;
-    double step = 0;
-    auto const better = [&](stage_bound const& bound) {
-      auto split = search.least(bound, one_step);
-      if (!split || (best && split->cost >= best->cost)) return false;
-      step = split->cost;
-      split->cost = std::max(count * slowest(search.problem(), split->spans), step);
-      if (best && split->cost >= best->cost) return true;
-      best = std::move(split);
+  struct pipelined_best {
+    std::optional<found_split> split;
+    std::int64_t count;
+  };
+
+  /// The least of max(count x slowest stage, whole step). A better split than the best has its slowest stage below best / count:
+  /// asks for the shortest step under that bound, and halfway to where no step can be, until there is none.
+  /// @param shortest  gives the shortest step under a bound
+  template <class Shortest>
+  static void improve(pipelined_best& best, split_problem const& problem, std::int64_t count, Shortest shortest) {
+    auto const times = static_cast<double>(count);
+    auto const better = [&](double longest) {
+      auto split = shortest({.time = seconds{longest}});
+      if (!split || split->cost >= best.split->cost) return false;
+      split->cost = std::max(times * slowest(problem, split->spans), split->cost);
+      if (split->cost < best.split->cost) best = {std::move(split), count};
       return true;
     };
-    if (!better({})) return;
     constexpr double just_below = 1 - 1e-9;
-    for (double low = step / count; low < best->cost / count * just_below;) {
-      if (!better({.time = seconds{best->cost / count * just_below}})) return;
-      if (auto const middle = low + (best->cost / count - low) / 2; !better({.time = seconds{middle}})) low = middle;
+    for (double low = step_bound(problem).count() / times; low < best.split->cost / times * just_below;) {
+      if (!better(best.split->cost / times * just_below)) return;
+      if (auto const middle = low + (best.split->cost / times - low) / 2; !better(middle)) low = middle;
     }
   }
 };

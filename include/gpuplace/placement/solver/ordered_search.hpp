@@ -29,14 +29,12 @@ public:
         one_byte_(1.0 / static_cast<double>(std::max<std::int64_t>(1, problem.need(0, problem.size()).count()))) {}
 
   /// Whether any split keeps the bounds.
-  /// Complexity: O(D U)
+  /// Complexity: O(D + U)
   bool fits(stage_bound const& bound) const {
     std::size_t reach = 0;
-    std::vector<std::size_t> ends;
     for (auto const d : order_) {
       if (problem_->whole_fits(d, bound)) return true;
-      problem_->farthest_ends(d, bound, ends);
-      reach = std::max(reach, ends[reach]);
+      reach = problem_->farthest_end(d, bound, reach);
     }
     return reach == problem_->size();
   }

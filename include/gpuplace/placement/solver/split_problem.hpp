@@ -119,6 +119,15 @@ public:
     ends[size_] = size_;
   }
 
+  /// The farthest end of one stage from unit `first` on, as farthest_ends() gives it.
+  std::size_t farthest_end(std::size_t device, stage_bound const& bound, std::size_t first) const {
+    auto const room = std::min(bound.memory, limits_[device]);
+    auto const last = first == 0 ? size_ - 1 : size_;
+    auto end = first;
+    while (end < last && fits(device, first, end + 1, room, bound.time)) ++end;
+    return end;
+  }
+
   /// Whether the whole model keeps the bounds as one stage, where no head has to return or to be copied.
   bool whole_fits(std::size_t device, stage_bound const& bound) const {
     return fits(device, 0, size_, std::min(bound.memory, limits_[device]), bound.time);

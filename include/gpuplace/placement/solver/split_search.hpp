@@ -3,6 +3,7 @@
 /// The questions that objectives ask of a split: does one fit, how small can the largest stage be, which one costs least.
 
 #include <gpuplace/placement/solver/any_order_search.hpp>
+#include <gpuplace/placement/solver/bounds.hpp>
 #include <gpuplace/placement/solver/wide_search.hpp>
 
 #include <algorithm>
@@ -49,10 +50,11 @@ public:
   /// The least memory of the largest stage, to the byte; nothing where no split fits.
   std::optional<bytes> least_memory() {
     if (!fits({})) return std::nullopt;
-    bytes low, high = problem_.need(0, problem_.size());
-    for (std::size_t d = 0; d < problem_.devices(); ++d) low = std::max(low, problem_.limit(d));
-    high = std::min(high, low);
-    low = bytes{};
+    bytes largest;
+    for (std::size_t d = 0; d < problem_.devices(); ++d) largest = std::max(largest, problem_.limit(d));
+    auto high = std::min(problem_.need(0, problem_.size()), largest);
+    auto low = largest_stage_bound(problem_);
+    if (fits({.memory = low})) return low;
     while (high - low > bytes{1}) {
       auto const middle = low + bytes{(high - low).count() / 2};
       (fits({.memory = middle}) ? high : low) = middle;
@@ -60,24 +62,12 @@ public:
     return high;
   }
 
-  /// The least time of the slowest stage; nothing where no split fits.
-  std::optional<seconds> least_time() {
-    if (!fits({})) return std::nullopt;
-    double low = 0, high = 0;
-    for (std::size_t d = 0; d < problem_.devices(); ++d) high = std::max(high, problem_.time(d, 0, problem_.size()).count());
-    while (high - low > 1e-12 * high) {
-      auto const middle = low + (high - low) / 2;
-      if (middle <= low || middle >= high) break;
-      (fits({.time = seconds{middle}}) ? high : low) = middle;
-    }
-    return seconds{high};
-  }
-
-  /// The split of least cost within the bounds.
+  /// The split of least cost within the bounds; in the given order the most even one of those, to a part in a thousand million.
   std::optional<found_split> least(stage_bound const& bound, split_cost const& cost) {
     if (any_) return any_->least(bound, cost);
     if (wide_) return wide_->least(bound, cost);
-    return ordered_search(problem_, given_).least(bound, cost, 0);
+    auto const scale = cost.hop + cost.stage_second * step_bound(problem_).count();
+    return ordered_search(problem_, given_).least(bound, cost, small * (scale > 0 ? scale : 1.0));
   }
 
   /// Of the splits over the same devices in the same order, within the same bounds and of the same cost, that whose stages are
@@ -86,8 +76,7 @@ public:
     std::vector<std::size_t> order;
     for (auto const& s : found.spans)
       if (s.first < problem_.size()) order.push_back(s.device);
-    if (order.size() < 2) return found;
-    constexpr double small = 1e-9;
+    if (order.size() < 2 || (!any_ && !wide_)) return found;
     auto even = ordered_search(problem_, order).least(bound, cost, small * (found.cost > 0 ? found.cost : 1.0));
     if (!even) return found;
     even->cost = found.cost;
@@ -95,6 +84,7 @@ public:
   }
 
 private:
+  static constexpr double small = 1e-9;  ///< beside any difference that matters
   static constexpr std::size_t most_work = std::size_t{1} << 17;
 
   split_problem problem_;
