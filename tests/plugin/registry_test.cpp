@@ -112,7 +112,8 @@ TEST(edit_distance, is_a_metric_on_known_pairs) {
 
 TEST(builtin, has_every_strategy_by_its_own_name) {
   registries const all;
-  EXPECT_EQ(names(all.allocations), (std::vector<std::string>{"auto", "data_parallel", "one_group", "ratio", "separate", "same"}));
+  EXPECT_EQ(names(all.allocations),
+            (std::vector<std::string>{"auto", "data_parallel", "one_group", "ratio", "separate", "same", "lora_groups"}));
   EXPECT_EQ(names(all.partitions),
             (std::vector<std::string>{"auto", "whole", "even", "sequential", "balanced", "balanced_low_0", "optimal", "manual"}));
   EXPECT_EQ(names(all.routings), (std::vector<std::string>{"contiguous_shards", "round_robin", "least_loaded"}));
@@ -145,6 +146,24 @@ TEST(builtin, hands_arguments_on) {
   EXPECT_EQ(split[0].models[1][0].size(), 2U);
   EXPECT_EQ(known.make("data_parallel(4)").value().propose(two_models(), view).value()[0].models[0].size(), 4U);
   EXPECT_EQ(known.make("data_parallel").value().propose(two_models(), view).value()[0].models[0].size(), 8U);
+}
+
+TEST(builtin, reads_adapters_and_replicas_of_few_devices) {
+  auto const known = builtin_allocations();
+  auto const view = uniform_group(8, 80_GiB, {});
+  workload work;
+  work.models.resize(1);
+  auto const pairs = known.make("data_parallel(3,devices=2)").value().propose(work, view).value();
+  EXPECT_EQ(pairs[0].models[0].size(), 3U);
+  EXPECT_EQ(pairs[0].models[0][2][1].id.index, 5);
+  auto const adapters = known.make("lora_groups(sql*3:chat, instances=4, slots=1)").value().propose(work, view).value();
+  EXPECT_EQ(adapters[0].models[0].size(), 4U);
+  EXPECT_EQ(adapters[0].serves[0].size(), 4U);
+  auto const map = R"x(lora_groups("{'instances': 2, 'adapters': {'sql': {'load': 2, 'rank': 8}}}"))x";
+  EXPECT_EQ(known.make(map).value().propose(work, view).value()[0].models[0].size(), 2U);
+  for (auto const* bad : {"lora_groups", "lora_groups(sql*x)", "lora_groups(sql, slots=0)", R"x(lora_groups("{'speed': 3}"))x",
+                          "data_parallel(2,devices=0)"})
+    EXPECT_EQ(known.make(bad).error().code, errc::invalid_argument) << bad;
 }
 
 TEST(builtin, refuses_arguments_that_make_no_sense) {

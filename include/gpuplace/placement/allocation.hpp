@@ -4,6 +4,7 @@
 
 #include <gpuplace/placement/allocation/auto_allocation.hpp>
 #include <gpuplace/placement/allocation/data_parallel.hpp>
+#include <gpuplace/placement/allocation/lora_groups.hpp>
 #include <gpuplace/placement/allocation/one_group.hpp>
 #include <gpuplace/placement/allocation/ratio.hpp>
 #include <gpuplace/placement/allocation/same.hpp>

@@ -3,6 +3,7 @@
 /// Registries with the strategies that come with gpuplace.
 
 #include <gpuplace/placement/allocation.hpp>
+#include <gpuplace/placement/allocation/read_lora_groups.hpp>
 #include <gpuplace/placement/partition.hpp>
 #include <gpuplace/plan/read_device_map.hpp>
 #include <gpuplace/plugin/any_allocation.hpp>
@@ -16,8 +17,10 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -45,10 +48,40 @@ void add_plain(registry<Any>& to, std::string description) {
 }
 
 inline result<any_allocation> make_data_parallel(spec const& asked) {
-  GPUPLACE_CHECK(asked.allow(1));
-  if (asked.arguments.empty()) return any_allocation(data_parallel{});
-  GPUPLACE_TRY(auto const replicas, asked.integer(0, 1, most_devices));
-  return any_allocation(data_parallel{static_cast<std::size_t>(replicas)});
+  GPUPLACE_CHECK(asked.allow(1, {"devices"}));
+  data_parallel made;
+  if (asked.find(0)) {
+    GPUPLACE_TRY(auto const replicas, asked.integer(0, 1, most_devices));
+    made.replicas = static_cast<std::size_t>(replicas);
+  }
+  if (asked.find("devices")) {
+    GPUPLACE_TRY(auto const devices, asked.integer("devices", 1, most_devices));
+    made.devices = static_cast<std::size_t>(devices);
+  }
+  return any_allocation(made);
+}
+
+/// The text, or the file that it names.
+inline result<lora_groups> read_lora_groups(std::string const& text) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(text, ignored)) return parse_lora_groups(text);
+  GPUPLACE_TRY(auto const content, read_text_file(text));
+  return parse_lora_groups(content, text);
+}
+
+inline result<any_allocation> make_lora_groups(spec const& asked) {
+  GPUPLACE_CHECK(asked.allow(1, {"instances", "slots"}));
+  GPUPLACE_TRY(auto const text, asked.text(0));
+  GPUPLACE_TRY(auto made, read_lora_groups(text));
+  if (asked.find("instances")) {
+    GPUPLACE_TRY(auto const instances, asked.integer("instances", 1, most_devices));
+    made.instances = static_cast<std::size_t>(instances);
+  }
+  if (asked.find("slots")) {
+    GPUPLACE_TRY(auto const slots, asked.integer("slots", 1, most_devices));
+    made.slots = static_cast<std::size_t>(slots);
+  }
+  return any_allocation(std::move(made));
 }
 
 inline result<any_allocation> make_ratio(spec const& asked) {
@@ -89,17 +122,22 @@ inline result<any_partition> make_manual(spec const& asked) {
 
 }  // namespace detail
 
-/// `auto`, `data_parallel`, `one_group`, `ratio`, `separate`, `same`.
+/// `auto`, `data_parallel`, `one_group`, `ratio`, `separate`, `same`, `lora_groups`.
 inline registry<any_allocation> builtin_allocations() {
   registry<any_allocation> known("allocation");
   detail::add_plain<auto_allocation>(known, "the fastest of what the others propose");
-  detail::add_builtin(known, data_parallel::name, "data_parallel(N)",
-                      "N replicas on devices of their own; one for each device without N", detail::make_data_parallel);
+  detail::add_builtin(
+      known, data_parallel::name, "data_parallel(N)",
+      "N replicas on the best-linked devices, without N as many as fit; data_parallel(N,devices=D) of D devices each",
+      detail::make_data_parallel);
   detail::add_plain<one_group>(known, "one replica that may use all devices");
   detail::add_builtin(known, ratio::name, "ratio(A:B)", "A shares of the devices for the first model, B for the second, and so on",
                       detail::make_ratio);
   detail::add_plain<separate>(known, "one device for each model");
   detail::add_plain<same>(known, "all models on the same device");
+  detail::add_builtin(known, lora_groups::name, "lora_groups(ADAPTERS,instances=N,slots=N)",
+                      "adapters onto replicas by their load: sql*3:chat, a map with groups in quotes, or a file",
+                      detail::make_lora_groups);
   return known;
 }
 
