@@ -70,6 +70,41 @@ TEST(auto_allocation, starts_no_more_replicas_than_there_are_requests) {
   EXPECT_EQ(devices_of_replicas(made), (std::vector<std::size_t>{1})) << "one device without hops";
 }
 
+TEST(auto_allocation, says_in_a_line_why) {
+  auto const reason = [](device_group const& view, std::string_view model, demand load) {
+    return place(view, t::one(t::preset(model), load), auto_allocation{}, auto_partition{}).value().notes;
+  };
+  auto const has = [](std::vector<std::string> const& notes, std::string_view words) {
+    return std::ranges::any_of(notes, [&](std::string const& note) { return note.starts_with(words); });
+  };
+  EXPECT_TRUE(has(reason(t::gpus(1, 80_GiB), "qwen2.5-7b", {}),
+                  "a single device: qwen2.5-7b in bf16 needs 14.5 GiB and a device has 80.0 GiB, and there is no second one"));
+  EXPECT_TRUE(has(reason(t::gpus(8, 80_GiB), "qwen2.5-7b", {}),
+                  "data parallel: qwen2.5-7b in bf16 needs 14.5 GiB and a device has 80.0 GiB, so each of 8 replicas"));
+  EXPECT_TRUE(has(reason(t::gpus(8, 80_GiB), "qwen2.5-7b", {.requests = 1}), "a single device: "));
+  EXPECT_TRUE(has(reason(t::gpus(8, 80_GiB), "qwen2.5-7b", {.requests = 3}), "data parallel: "));
+  EXPECT_TRUE(
+      has(reason(t::gpus(8, 80_GiB), "qwen2.5-72b", {}), "4 replicas, each split over 2 devices: qwen2.5-72b in bf16 needs"));
+  EXPECT_TRUE(has(reason(t::gpus(8, 80_GiB), "qwen2.5-72b", {.requests = 1}), "one replica split over 2 devices: "));
+}
+
+TEST(auto_allocation, starts_a_replica_for_each_of_few_requests) {
+  auto const view = t::gpus(8, 80_GiB);
+  auto const three = place(view, t::one(t::preset("qwen2.5-7b"), {.requests = 3}), auto_allocation{}, auto_partition{}).value();
+  EXPECT_EQ(devices_of_replicas(three), (std::vector<std::size_t>(3, 1)));
+  auto const one = place(view, t::one(t::preset("qwen2.5-72b"), {.requests = 1}), auto_allocation{}, auto_partition{}).value();
+  EXPECT_EQ(devices_of_replicas(one), (std::vector<std::size_t>{2}));
+}
+
+TEST(auto_allocation, of_a_large_fleet_proposes_what_memory_leaves) {
+  for (std::size_t const devices : {65U, 128U, 1000U}) {
+    auto const made =
+        place(t::gpus(devices, 80_GiB), t::one(t::preset("qwen2.5-72b")), auto_allocation{}, auto_partition{}).value();
+    EXPECT_EQ(devices_of_replicas(made), (std::vector<std::size_t>(devices / 2, 2)));
+  }
+  EXPECT_LE(labels(t::one(t::preset("qwen2.5-72b")), 1000).size(), 5U);
+}
+
 TEST(auto_allocation, gives_the_slower_of_two_independent_models_more_devices) {
   auto work = t::pair(t::preset("qwen2.5-72b", dtype::int4), t::preset("qwen2.5-7b"));
   work.how = coupling::independent;
