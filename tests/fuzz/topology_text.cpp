@@ -26,9 +26,10 @@ void use(gpuplace::topology::graph const& g) {
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   using namespace gpuplace::topology;
   std::string_view const text(reinterpret_cast<char const*>(data), size);
-  if (auto const g = read_text(text)) use(*g);
+  if (auto const g = read_text(text, {.open_files = false, .most_devices = 4096})) use(*g);
   if (auto const g = read_smi_matrix(text)) use(*g);
   if (auto const g = read_nccl_xml(text)) use(*g);
+  if (auto const g = read_hwloc_graph(text)) use(*g);
   if (auto const host = read_hwloc_xml(text); host && host->devices.size() > size) std::abort();
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <gpuplace/topology/group.hpp>
 #include <gpuplace/topology/read.hpp>
 #include <string>
+#include <vector>
 
 using namespace gpuplace;
 
@@ -119,4 +120,121 @@ TEST(nccl_xml, any_prefix_of_a_real_file_is_read_or_refused) {
     for (std::size_t n = 0; n + 12 < text.size(); n += 13)
       EXPECT_TRUE(topology::read_text(std::string_view(text).substr(0, n)).has_error()) << name << ' ' << n;
   }
+}
+
+namespace {
+
+std::string cpu(std::string const& inside, std::string const& version = "1") {
+  return "<system version='" + version + "'>\n<cpu numaid='0' arch='x86_64' vendor='GenuineIntel' familyid='6' modelid='143'>\n" +
+         inside + "</cpu>\n</system>";
+}
+std::string slot(std::string const& bus, std::string const& attributes, std::string const& inside = "") {
+  return "<pci busid='" + bus + "' " + attributes + ">" + inside + "</pci>\n";
+}
+device_group group_of(std::string const& text) { return topology::all_devices(topology::read_text(text).value()); }
+std::string const l4 = "class='0x030200' vendor='0x10de' device='0x27b8' ";
+
+}  // namespace
+
+TEST(nccl_xml, versions_1_and_2_and_none_are_read_and_others_refused) {
+  for (auto const* version : {"1", "2"}) EXPECT_EQ(group_of(cpu(slot("0000:01:00.0", l4), version)).size(), 1u);
+  EXPECT_EQ(group_of("<system><cpu>" + slot("0000:01:00.0", l4) + "</cpu></system>").size(), 1u);
+  auto const got = refusal(cpu(slot("0000:01:00.0", l4), "3"));
+  EXPECT_EQ(got.code, errc::unsupported);
+  EXPECT_NE(got.what.find("'3'"), std::string::npos);
+}
+
+TEST(nccl_xml, gpus_are_known_by_their_class_or_by_what_is_in_the_slot) {
+  for (auto const* known : {"class='0x030200'", "class='0x030000'", "class='0x038000'", "class='0x120000'", "class='0x0302'",
+                            "class='030200'", "class='0x030200' vendor='0x1002'", "class='0x030200' vendor='0xffff'"})
+    EXPECT_EQ(group_of(cpu(slot("0000:01:00.0", known))).size(), 1u) << known;
+  EXPECT_EQ(group_of(cpu(slot("0000:01:00.0", "", "<gpu dev='0' sm='90'/>"))).size(), 1u);
+  EXPECT_EQ(group_of(cpu(slot("0000:01:00.0", l4) + slot("0000:02:00.0", "class='0x030000' vendor='0x1a03'"))).size(), 1u);
+}
+
+TEST(nccl_xml, a_template_that_says_nowhere_what_is_a_gpu_is_refused_in_words) {
+  auto const got = refusal(cpu(slot("0000:01:00.0", "", slot("0000:02:00.0", "link_width='16'") + slot("0000:03:00.0", ""))));
+  EXPECT_EQ(got.code, errc::malformed);
+  EXPECT_NE(got.what.find("which of the file's 2 PCI devices are GPUs"), std::string::npos) << got;
+  EXPECT_NE(got.remedy.find("0x030200"), std::string::npos);
+  EXPECT_NE(refusal(cpu("<gpu dev='0'/>")).what.find("in no <pci>"), std::string::npos);
+}
+
+TEST(nccl_xml, nested_switches_make_nested_ways) {
+  auto const bridge = [](std::string const& bus, std::string const& inside) {
+    return slot(bus, "class='0x060400' link_speed='16.0 GT/s PCIe' link_width='16'", "\n" + inside);
+  };
+  auto const g = group_of(cpu(bridge("0000:01:00.0", bridge("0000:02:00.0", slot("0000:03:00.0", l4) + slot("0000:04:00.0", l4)) +
+                                                         bridge("0000:05:00.0", slot("0000:06:00.0", l4))) +
+                              bridge("0000:07:00.0", slot("0000:08:00.0", l4))));
+  ASSERT_EQ(g.size(), 4u);
+  EXPECT_EQ(g.path(0, 1).label(), "PIX");
+  EXPECT_EQ(g.path(0, 2).label(), "PXB");
+  EXPECT_EQ(g.path(0, 3).label(), "PHB");
+  EXPECT_LT(g.path(0, 1).latency, g.path(0, 2).latency);
+  EXPECT_LT(g.path(0, 2).latency, g.path(0, 3).latency);
+}
+
+TEST(nccl_xml, slots_without_speed_or_width_count_as_generation_3_with_16_lanes) {
+  auto const rate = [](std::string const& attributes) {
+    return group_of(cpu(slot("0000:01:00.0", l4 + attributes) +
+                        slot("0000:02:00.0", l4 + "link_speed='64.0 GT/s PCIe' link_width='16'")))
+        .path(0, 1)
+        .bandwidth.value();
+  };
+  for (auto const* missing :
+       {"", "link_speed='' link_width=''", "link_speed='Unknown' link_width='0'", "link_speed='Unknown speed'",
+        "link_speed='8 GT/s'", "link_width='255'", "link_width='63' link_speed='8.0 GT/s PCIe'"})
+    EXPECT_NEAR(rate(missing), 12, 1e-9) << missing;
+  EXPECT_NEAR(rate("link_speed='32.0 GT/s PCIe' link_width='8'"), 24, 1e-9);
+  EXPECT_NEAR(rate("link_speed='2.5 GT/s PCIe' link_width='1'"), 0.1875, 1e-9);
+}
+
+TEST(nccl_xml, links_listed_one_by_one_are_counted_together) {
+  auto const linked = [](std::string const& own, std::string const& other, std::string const& inside) {
+    return slot(own, "class='0x030200' vendor='0x10de' device='0x1db1'", "<gpu sm='70'>" + inside + "</gpu>") + other;
+  };
+  auto const to = [](char const* target) { return "<nvlink target='" + std::string(target) + "' count='1' tclass='0x030200'/>"; };
+  auto const g = group_of(cpu(linked("0000:01:00.0", "", to("0000:02:00.0") + to("0000:02:00.0") + to("0000:02:00.0")) +
+                              linked("0000:02:00.0", "", to("0000:01:00.0") + to("0000:01:00.0"))));
+  EXPECT_EQ(g.path(0, 1).label(), "NV2");  // a link that only one end lists is down
+}
+
+TEST(nccl_xml, nvswitches_are_known_by_class_by_slot_or_by_having_no_address) {
+  auto const with = [](std::string const& target) {
+    auto const gpu = [&](char const* bus) {
+      return slot(bus, "class='0x030200' vendor='0x10de' device='0x2330'",
+                  "<gpu sm='90'><nvlink count='18' " + target + "/></gpu>");
+    };
+    return cpu(gpu("0000:01:00.0") + gpu("0000:02:00.0") + slot("0000:05:00.0", "class='0x068000'"));
+  };
+  for (auto const* target : {"target='0000:99:00.0' tclass='0x068000'", "target='0000:05:00.0'", "target='fffffff:ff:ff.0'"})
+    EXPECT_EQ(group_of(with(target)).path(0, 1).label(), "NV18") << target;
+  auto const elsewhere = topology::read_text(with("target='0000:99:00.0'")).value();
+  EXPECT_EQ(topology::all_devices(elsewhere).path(0, 1).label(), "PHB");
+  EXPECT_EQ(elsewhere.notes.size(), 2u);
+}
+
+TEST(nccl_xml, network_cards_stand_where_they_are_nested) {
+  auto const g =
+      topology::read_text(cpu(slot("0000:01:00.0", "class='0x060400'",
+                                   slot("0000:02:00.0", l4) + slot("0000:03:00.0", "class='0x020700'",
+                                                                   "<nic><net name='mlx5_0' dev='0' speed='200000'/></nic>")) +
+                              "<nic><net name='eth0' dev='1'/></nic>"))
+          .value();
+  std::vector<std::string> cards;
+  for (auto [v, end] = vertices(g); v != end; ++v)
+    if (g[*v].kind == topology::vertex_kind::nic) cards.push_back(g[*v].name);
+  EXPECT_EQ(cards, (std::vector<std::string>{"NIC mlx5_0", "NIC eth0"}));
+}
+
+TEST(nccl_xml, xgmi_links_join_amd_cards) {
+  auto const gpu = [](char const* bus, char const* other) {
+    return slot(bus, "class='0x038000' vendor='0x1002'",
+                "<gpu sm='94' gcn='gfx942'><xgmi target='" + std::string(other) + "' count='1'/></gpu>");
+  };
+  auto const g = group_of(cpu(gpu("0000:01:00.0", "0000:02:00.0") + gpu("0000:02:00.0", "0000:01:00.0"), "2"));
+  EXPECT_EQ(g[0].name, "AMD Instinct MI300X");
+  EXPECT_EQ(g.path(0, 1).label(), "XGMI");
+  EXPECT_NEAR(g.path(0, 1).bandwidth.value(), 48, 1e-9);
 }

@@ -31,24 +31,28 @@ public:
 
   /// A group of `devices`; the planning limit of each is its free memory, or its capacity where that is unknown.
   /// @param paths  asked for i != j only; without it there is no way between devices
-  device_group(std::vector<device> devices, path_function paths) {
+  device_group(std::vector<device> devices, path_function paths)
+      : device_group(std::make_shared<std::vector<device> const>(std::move(devices)), std::move(paths)) {}
+
+  /// The same of devices that are kept elsewhere.
+  device_group(std::shared_ptr<std::vector<device> const> devices, path_function paths) {
     auto made = std::make_shared<state>();
-    made->positions.resize(devices.size());
+    made->positions.resize(devices->size());
     std::iota(made->positions.begin(), made->positions.end(), std::size_t{0});
-    made->limits.reserve(devices.size());
-    for (auto const& d : devices) made->limits.push_back(d.free.value_or(d.capacity));
+    made->limits.reserve(devices->size());
+    for (auto const& d : *devices) made->limits.push_back(d.free.value_or(d.capacity));
     made->devices = std::move(devices);
     made->paths = std::make_shared<path_function const>(std::move(paths));
     state_ = std::move(made);
   }
 
-  std::size_t size() const { return state_->devices.size(); }
+  std::size_t size() const { return state_->devices->size(); }
   bool empty() const { return size() == 0; }
   device const& operator[](std::size_t i) const {
     assert(i < size());
-    return state_->devices[i];
+    return (*state_->devices)[i];
   }
-  device const* begin() const { return state_->devices.data(); }
+  device const* begin() const { return state_->devices->data(); }
   device const* end() const { return begin() + size(); }
 
   /// How much of device `i` planning may use.
@@ -68,12 +72,17 @@ public:
   /// Complexity: O(positions)
   device_group subset(std::span<std::size_t const> positions) const {
     auto made = std::make_shared<state>();
+    auto chosen = std::make_shared<std::vector<device>>();
+    chosen->reserve(positions.size());
+    made->limits.reserve(positions.size());
+    made->positions.reserve(positions.size());
     for (std::size_t const i : positions) {
       assert(i < size());
-      made->devices.push_back(state_->devices[i]);
+      chosen->push_back((*state_->devices)[i]);
       made->limits.push_back(state_->limits[i]);
       made->positions.push_back(state_->positions[i]);
     }
+    made->devices = std::move(chosen);
     made->paths = state_->paths;
     return device_group(std::move(made));
   }
@@ -103,7 +112,7 @@ public:
   /// Complexity: O(1) after a first O(n)
   std::optional<std::size_t> find(device_id const& id) const {
     std::call_once(state_->indexed, [this] {
-      for (std::size_t i = 0; i < size(); ++i) state_->index.emplace(state_->devices[i].id, i);
+      for (std::size_t i = 0; i < size(); ++i) state_->index.emplace((*state_->devices)[i].id, i);
     });
     auto const at = state_->index.find(id);
     return at == state_->index.end() ? std::nullopt : std::optional(at->second);
@@ -111,7 +120,7 @@ public:
 
 private:
   struct state {
-    std::vector<device> devices;
+    std::shared_ptr<std::vector<device> const> devices;
     std::vector<bytes> limits;
     std::vector<std::size_t> positions;  ///< of each device in what `paths` counts
     std::shared_ptr<path_function const> paths;

@@ -8,6 +8,7 @@
 #include <gpuplace/topology/path_table.hpp>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace gpuplace::topology {
 
@@ -15,7 +16,7 @@ namespace gpuplace::topology {
 /// Complexity: O(V + E) now, paths when they are first asked for: see path_table
 inline device_group all_devices(graph g) {
   auto table = std::make_shared<path_table const>(std::move(g));
-  auto devices = table->whole().devices();
+  std::shared_ptr<std::vector<device> const> devices(table, &table->whole().devices());
   return {std::move(devices), [table](std::size_t from, std::size_t to) { return table->between(from, to); }};
 }
 

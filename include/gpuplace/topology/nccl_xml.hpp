@@ -8,6 +8,7 @@
 #include <gpuplace/core/result.hpp>
 #include <gpuplace/topology/graph.hpp>
 #include <gpuplace/topology/link_rates.hpp>
+#include <gpuplace/topology/pci_facts.hpp>
 #include <gpuplace/topology/read_options.hpp>
 #include <gpuplace/topology/xml.hpp>
 #include <map>
@@ -20,71 +21,6 @@
 namespace gpuplace::topology {
 
 namespace detail {
-
-/// What a PCI class code means to a topology.
-enum class pci_role { bridge, gpu, nic, nvswitch, cpu, other };
-
-/// Source:     PCI Code and ID Assignment: 0x0604 PCI-to-PCI bridge, 0x03 display, 0x12 accelerator, 0x02 network; NCCL adds
-///             0x068000 for an NVSwitch and 0x068001 for a CPU with NVLinks
-constexpr pci_role role_of(std::string_view pci_class) {
-  if (pci_class.starts_with("0x0604") || pci_class.starts_with("0x0801")) return pci_role::bridge;
-  if (pci_class.starts_with("0x03") || pci_class.starts_with("0x12")) return pci_role::gpu;
-  if (pci_class.starts_with("0x02")) return pci_role::nic;
-  if (pci_class.starts_with("0x068001")) return pci_role::cpu;
-  if (pci_class.starts_with("0x0680")) return pci_role::nvswitch;
-  return pci_role::other;
-}
-
-/// GB/s in one direction of a PCIe slot: "16.0 GT/s PCIe", "8 GT/s"; empty counts as generation 3, no width as x16.
-/// Source:     NCCL's graph/topo.cc: 1.5, 3, 6, 12, 24, 48 Gb/s a lane from 2.5 to 64 GT/s; width times that, over 8
-inline gigabytes_per_second slot_rate(std::string_view speed, int width) {
-  double transfers = 8;
-  std::from_chars(speed.data(), speed.data() + speed.size(), transfers);
-  double lane = 1.5;
-  for (double step = 2.5; step < 64 && transfers > step * 1.5; step *= 2) lane *= 2;
-  return gigabytes_per_second{(width <= 0 ? 16 : std::min(width, 32)) * lane / 8};
-}
-
-/// GB/s between this CPU's socket and the next.
-/// Source:     NCCL's graph/topo.h and topo.cc (QPI and UPI by family and model, Infinity Fabric, POWER9, Arm)
-inline double socket_rate_of(std::string_view arch, std::string_view vendor, int family, int model) {
-  if (arch == "ppc64") return 32;
-  if (arch == "arm64" || arch == "aarch64") return 6;
-  if (vendor == "AuthenticAMD") return 16;
-  if (vendor != "GenuineIntel" || family != 6) return 6;
-  return model >= 0xcf ? 40 : model >= 0x8f ? 22 : model >= 0x55 ? 10 : 6;
-}
-
-/// The card behind a PCI device id, or the first of those of AMD's architecture; null when neither is known.
-/// Source:     the PCI ID database for device ids
-inline gpu_model const* card_of(std::string_view vendor, std::string_view id, std::string_view gcn) {
-  constexpr std::pair<std::string_view, std::string_view> nvidia[] = {
-      {"0x2901", "b200"},      {"0x2335", "h200"},      {"0x2330", "h100"},    {"0x2331", "h100-pcie"}, {"0x2321", "h100-nvl"},
-      {"0x2329", "h20"},       {"0x2342", "gh200"},     {"0x20b2", "a100"},    {"0x20b0", "a100-40gb"}, {"0x20b5", "a100-pcie"},
-      {"0x20b7", "a30"},       {"0x2235", "a40"},       {"0x2230", "a6000"},   {"0x2236", "a10"},       {"0x2237", "a10g"},
-      {"0x26b9", "l40s"},      {"0x26b5", "l40"},       {"0x27b8", "l4"},      {"0x1eb8", "t4"},        {"0x1db1", "v100"},
-      {"0x1db5", "v100-32gb"}, {"0x1db4", "v100-pcie"}, {"0x2684", "rtx4090"}, {"0x2204", "rtx3090"}};
-  if (vendor == "0x10de")
-    for (auto const& [known, key] : nvidia)
-      if (known == id) return find_gpu_model(key);
-  if (!gcn.empty()) {
-    auto const name = gcn.starts_with("gfx") ? gcn.substr(3) : gcn;
-    return find_gpu_model(name.starts_with("94")           ? "mi300x"
-                          : name == "90a" || name == "910" ? "mi250x"
-                          : name == "908"                  ? "mi100"
-                                                           : "mi50");
-  }
-  return nullptr;
-}
-
-/// The smallest card of a compute capability; null when nothing is known.
-inline gpu_model const* smallest_card(int sm) {
-  return sm >= 100  ? find_gpu_model("b200")
-         : sm >= 90 ? find_gpu_model("h100")
-         : sm == 80 ? find_gpu_model("a100-40gb")
-         : sm == 70 ? find_gpu_model("v100")
-                    : nullptr;
-}
 
 /// Far above any machine; a larger number is damage.
 inline constexpr int most_numbered_gpus = 65536;
@@ -118,6 +54,9 @@ public:
     if (root.name() != "system")
       return text_.fail(root, "<" + std::string(root.name()) + "> is not the <system> that NCCL's topology files begin with",
                         "write one with NCCL_TOPO_DUMP_FILE=machine.xml");
+    if (auto const version = root.attribute("version"); version && *version != "1" && *version != "2")
+      return error{errc::unsupported, "version '" + std::string(*version) + "' of NCCL's topology files is not known",
+                   text_.where(root), "versions 1 and 2 are"};
     std::string hash;
     for (auto const& child : root.children()) {
       if (child.name() != "cpu") continue;
@@ -127,6 +66,9 @@ public:
       hash = own;
       GPUPLACE_CHECK(read_cpu(child));
     }
+    if (gpus_.empty() && unnamed_ > 0)
+      return text_.fail(root, "nothing says which of the file's " + std::to_string(unnamed_) + " PCI devices are GPUs",
+                        "give them class=\"0x030200\" or a <gpu dev=\"0\"/> inside, or write a file with NCCL_TOPO_DUMP_FILE");
     if (gpus_.empty())
       return text_.fail(root, "the file names no GPU", "write one on a machine that has some: NCCL_TOPO_DUMP_FILE=machine.xml");
     join_sockets();
@@ -170,6 +112,8 @@ private:
         GPUPLACE_CHECK(read_pci(child, place));
       } else if (child.name() == "nic") {
         add_nic(child, place, default_link(path_kind::phb, unknown_gpu).bandwidth);
+      } else if (child.name() == "gpu") {
+        return text_.fail(child, "a <gpu> that is in no <pci>", "put it into the <pci> of its slot, whose busid names it");
       }
     }
     return {};
@@ -183,10 +127,9 @@ private:
 
   result<void> read_pci(xml_element const& e, nccl_place const& place) {
     GPUPLACE_TRY(auto const bus, required(e, "busid"));
-    GPUPLACE_TRY(auto const pci_class, required(e, "class"));
     GPUPLACE_TRY(auto const width, number(e, "link_width", 0));
     auto const rate = slot_rate(e.attribute("link_speed").value_or(""), width);
-    switch (role_of(pci_class)) {
+    switch (role_of_slot(e)) {
       case pci_role::bridge: {
         bool const nests = std::ranges::any_of(e.children(), [](xml_element const& child) {
           return role_of(child.attribute("class").value_or("")) == pci_role::bridge;
@@ -199,11 +142,31 @@ private:
       }
       case pci_role::gpu: return read_gpu(e, bus, place, up_to(place, rate, {}, false));
       case pci_role::nic: add_nic(e, place, rate); return {};
-      case pci_role::nvswitch:
+      case pci_role::nvswitch: switches_.push_back(bus); break;
       case pci_role::cpu:
       case pci_role::other: break;
     }
     return {};
+  }
+
+  /// What is in a slot: what is nested there, or what its class says. Displays of other makers are consoles.
+  pci_role role_of_slot(xml_element const& e) {
+    auto const inside = e.children();
+    auto const holds = [&](std::string_view name) {
+      return std::ranges::any_of(inside, [&](xml_element const& child) { return child.name() == name; });
+    };
+    if (holds("gpu")) return pci_role::gpu;
+    auto const named = gpuplace::detail::lowered(e.attribute("class").value_or(""));
+    if (named.empty()) {
+      if (holds("pci")) return pci_role::bridge;
+      if (holds("nic") || holds("net")) return pci_role::nic;
+      ++unnamed_;
+      return pci_role::other;
+    }
+    auto const role = role_of(named);
+    auto const vendor = gpuplace::detail::lowered(e.attribute("vendor").value_or(""));
+    bool const unknown_vendor = vendor.empty() || vendor == "0x0000" || vendor == "0xffff";
+    return role == pci_role::gpu && !unknown_vendor && !makes_gpus(vendor) ? pci_role::other : role;
   }
 
   void add_nic(xml_element const& e, nccl_place const& place, gigabytes_per_second rate) {
@@ -273,7 +236,7 @@ private:
   /// NVLinks and xGMI links: each is listed at both of its ends.
   result<void> add_bundles() {
     if (!described_) return assume_bundles();
-    std::map<std::pair<std::size_t, std::size_t>, std::vector<int>> pairs;
+    std::map<std::pair<std::size_t, std::size_t>, std::map<std::size_t, int>> pairs;  // by the end that lists them
     for (std::size_t i = 0; i < gpus_.size(); ++i) {
       int to_switch = 0, to_cpu = 0, elsewhere = 0;
       for (auto const& child : gpus_[i].at.children()) {
@@ -286,23 +249,28 @@ private:
         GPUPLACE_TRY(auto const count, number(child, "count", 1));
         if (count < 1 || count > 1000) return text_.fail(child, "count=\"" + std::to_string(count) + "\" is no number of links");
         auto const other = std::ranges::find(gpus_, target, &nccl_gpu::pci);
-        auto const role = role_of(child.attribute("tclass").value_or(""));
         if (other != gpus_.end()) {
           auto const j = static_cast<std::size_t>(other - gpus_.begin());
           if (i == j) return text_.fail(child, "a link from the GPU to itself");
-          pairs[std::minmax(i, j)].push_back(count);
+          auto& listed = pairs[std::minmax(i, j)][i];
+          listed = std::min(listed + count, 1000);
         } else {
-          (role == pci_role::nvswitch ? to_switch : role == pci_role::cpu ? to_cpu : elsewhere) += count;
+          bool const no_address = target.find_first_not_of("f:.0") == target.npos;  // what NCCL writes in a virtual machine
+          bool const listed = std::ranges::find(switches_, target) != switches_.end();
+          auto const role = no_address || listed ? pci_role::nvswitch : role_of(child.attribute("tclass").value_or(""));
+          int& there = role == pci_role::nvswitch ? to_switch : role == pci_role::cpu ? to_cpu : elsewhere;
+          there = std::min(there + count, 1000);
         }
       }
       auto const v = made_.device_vertices()[i];
-      if (to_switch > 0) made_.connect(v, nvswitch(), part_of(bundle(i, std::min(to_switch, 1000)), 2));
-      if (to_cpu > 0) made_.connect(v, gpus_[i].cpu, part_of(bundle(i, std::min(to_cpu, 1000)), 2));
+      if (to_switch > 0) made_.connect(v, nvswitch(), part_of(bundle(i, to_switch), 2));
+      if (to_cpu > 0) made_.connect(v, gpus_[i].cpu, part_of(bundle(i, to_cpu), 2));
       if (elsewhere > 0) made_.notes.push_back(gpus_[i].pci + " has links to GPUs that the file does not list");
     }
-    for (auto const& [ends, counts] : pairs)
-      made_.connect(made_.device_vertices()[ends.first], made_.device_vertices()[ends.second],
-                    bundle(ends.first, *std::ranges::min_element(counts)));
+    for (auto const& [ends, counts] : pairs) {
+      int const both = counts.size() == 1 ? counts.begin()->second : std::min(counts.begin()->second, counts.rbegin()->second);
+      made_.connect(made_.device_vertices()[ends.first], made_.device_vertices()[ends.second], bundle(ends.first, both));
+    }
     return {};
   }
 
@@ -342,7 +310,9 @@ private:
   std::vector<double> socket_rates_;
   std::vector<nccl_gpu> gpus_;
   std::optional<graph::vertex_descriptor> switch_;
-  bool described_ = false;  ///< some GPU has a <gpu> element
+  std::vector<std::string> switches_;  ///< bus ids of the NVSwitches that the file lists
+  int unnamed_ = 0;                    ///< slots that do not say what is in them
+  bool described_ = false;             ///< some GPU has a <gpu> element
 };
 
 }  // namespace detail
