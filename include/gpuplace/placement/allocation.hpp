@@ -1,10 +1,9 @@
 #pragma once
 /// @file
-/// All allocation strategies that come with gpuplace.
+/// The allocation strategies that come with gpuplace, but for `lora_groups`, which has a header of its own.
 
 #include <gpuplace/placement/allocation/auto_allocation.hpp>
 #include <gpuplace/placement/allocation/data_parallel.hpp>
-#include <gpuplace/placement/allocation/lora_groups.hpp>
 #include <gpuplace/placement/allocation/one_group.hpp>
 #include <gpuplace/placement/allocation/ratio.hpp>
 #include <gpuplace/placement/allocation/same.hpp>

@@ -195,7 +195,8 @@ private:
     for (auto const& sets : inside) fullest = joined(fullest, sets.fullest, between);
     fullest.resize(table(all));
     auto widest = fullest;
-    auto const must_take = std::ranges::count_if(inside, [](best_sets const& s) { return !s.fullest[0].possible; });
+    std::size_t must_take = 0;
+    for (auto const& sets : inside) must_take += sets.fullest[0].possible ? 0 : 1;
     for (auto const& sets : inside) {
       if (must_take > 1 || (must_take == 1 && sets.fullest[0].possible)) continue;
       for (std::size_t m = 1; m < sets.widest.size(); ++m)

@@ -8,10 +8,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <numeric>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -47,7 +45,7 @@ public:
     best_ = slices(sizes);
     if (is_bound(best_) && takes_least(best_)) return finished(true);
     consider(one_by_one(sizes, in_order(sizes, false)));
-    if (!std::ranges::is_sorted(sizes, std::greater<>{})) consider(one_by_one(sizes, in_order(sizes, true)));
+    if (auto const order = in_order(sizes, true); order != in_order(sizes, false)) consider(one_by_one(sizes, order));
     if (is_bound(best_)) return finished(sets_.exact);
     return finished(search(sizes));
   }
@@ -109,7 +107,8 @@ private:
   static std::vector<std::size_t> in_order(std::span<std::size_t const> sizes, bool largest_first) {
     std::vector<std::size_t> order(sizes.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    if (largest_first) std::ranges::stable_sort(order, std::greater<>{}, [&](std::size_t g) { return sizes[g]; });
+    for (std::size_t g = 1; largest_first && g < order.size(); ++g)  // few: each goes before those that are smaller
+      for (auto at = g; at > 0 && sizes[order[at]] > sizes[order[at - 1]]; --at) std::swap(order[at], order[at - 1]);
     return order;
   }
 
@@ -153,10 +152,11 @@ private:
   std::vector<std::int64_t> widths() const {
     std::vector<std::int64_t> all;
     for_each_device(available_, [&](std::size_t i) {
-      for_each_device(available_ & ~first_devices(i + 1), [&](std::size_t j) { all.push_back(links_(i, j).width); });
+      for_each_device(available_ & ~first_devices(i + 1), [&](std::size_t j) { all.push_back(-links_(i, j).width); });
     });
-    std::ranges::sort(all, std::greater<>{});
+    std::sort(all.begin(), all.end());
     all.erase(std::unique(all.begin(), all.end()), all.end());
+    for (auto& width : all) width = -width;
     return all;
   }
 
@@ -171,10 +171,10 @@ private:
       for_each_device(available_ & ~mask_of(i), [&](std::size_t j) {
         if (links_(i, j).width < width) return;
         at_.neighbours[i] |= mask_of(j);
-        scores.push_back(std::max<std::int64_t>(0, links_(i, j).score));
+        scores.push_back(-std::max<std::int64_t>(0, links_(i, j).score));
       });
-      std::ranges::sort(scores, std::greater<>{});
-      for (std::size_t n = 0; n < std::min(others, scores.size()); ++n) at_.most[i] += scores[n];
+      std::sort(scores.begin(), scores.end());
+      for (std::size_t n = 0; n < std::min(others, scores.size()); ++n) at_.most[i] -= scores[n];
     });
   }
 
@@ -188,10 +188,11 @@ private:
                         [&](std::size_t x) { same = same && links_(i, x).score == links_(j, x).score; });
         return same;
       };
-      auto const at = std::ranges::find_if(classes, [&](device_mask c) { return like(lowest(c)); });
-      lower_twins_[i] = at == classes.end() ? 0 : *at;
-      if (at == classes.end()) classes.push_back(mask_of(i));
-      else *at |= mask_of(i);
+      std::size_t at = 0;
+      while (at < classes.size() && !like(lowest(classes[at]))) ++at;
+      if (at == classes.size()) classes.push_back(0);
+      lower_twins_[i] = classes[at];
+      classes[at] |= mask_of(i);
     });
   }
 
@@ -208,7 +209,8 @@ private:
   void place_group(std::size_t level, device_mask left, chosen_groups const& so_far) {
     if (level == sizes_.size()) return keep(so_far);
     if (beaten(so_far.score + bound(level, left))) return;
-    auto const needed = std::accumulate(sizes_.begin() + static_cast<std::ptrdiff_t>(level), sizes_.end(), std::size_t{0});
+    std::size_t needed = 0;
+    for (auto l = level; l < sizes_.size(); ++l) needed += sizes_[l];
     bool const all_alike = sizes_[level] == sizes_.back();
     auto starts = left;
     if (level > 0 && sizes_[level] == sizes_[level - 1]) starts &= ~first_devices(lowest(so_far.groups.back()) + 1);

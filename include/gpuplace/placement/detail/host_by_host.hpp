@@ -6,11 +6,11 @@
 #include <gpuplace/topology/device_group.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <numeric>
 #include <span>
 #include <string_view>
 #include <unordered_map>
@@ -73,7 +73,7 @@ public:
       take(1, size - group.size(), rest);
       group.insert(group.end(), rest.front().begin(), rest.front().end());
     }
-    std::ranges::sort(group);
+    std::sort(group.begin(), group.end());
     return group;
   }
 
@@ -101,7 +101,7 @@ private:
       take_in_host(hosts_[h], here, size, made);
       wanted -= here;
     }
-    std::ranges::sort(made.begin() + first, made.end());
+    std::sort(made.begin() + first, made.end());
     std::vector<std::size_t> group;
     for (auto h = hosts_.begin(); h != hosts_.end() && wanted > 0; ++h) {
       std::size_t used = 0;
@@ -127,14 +127,13 @@ private:
       room += hosts_[h].free.size() / size;
     }
     if (wanted >= room) return order;
-    std::vector<chosen_set> best(hosts_.size());
-    for (auto const h : order)
-      if (searched(hosts_[h])) best[h] = kind_of(hosts_[h]).sets.widest[size];
-    std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
-      if (best[a].worst != best[b].worst) return best[a].worst > best[b].worst;
-      if (best[a].score != best[b].score) return best[a].score > best[b].score;
-      return hosts_[a].free.size() < hosts_[b].free.size();
-    });
+    std::vector<std::array<std::int64_t, 4>> ranked;
+    for (auto const h : order) {
+      auto const best = searched(hosts_[h]) ? kind_of(hosts_[h]).sets.widest[size] : chosen_set{.worst = 0};
+      ranked.push_back({-best.worst, -best.score, static_cast<std::int64_t>(hosts_[h].free.size()), static_cast<std::int64_t>(h)});
+    }
+    std::sort(ranked.begin(), ranked.end());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::size_t>(ranked[i][3]);
     return order;
   }
 

@@ -10,8 +10,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
