@@ -12,6 +12,7 @@
 #include <fmt/core.h>
 
 #include <memory>
+#include <utility>
 
 namespace gpuplace::cli {
 
@@ -24,8 +25,8 @@ struct topo_options {
 };
 
 result<void> print_topology(topo_options const& options) {
-  GPUPLACE_TRY(auto const read, topology::read(options.topology));
-  GPUPLACE_TRY(auto const seen, topology::visible_graph(read, topology::this_environment()));
+  GPUPLACE_TRY(auto read, topology::read(options.topology));
+  GPUPLACE_TRY(auto seen, topology::visible_graph(std::move(read), topology::this_environment()));
   if (options.format == "dot") {
     fmt::print("{}", topology::to_dot(seen));
   } else if (options.format == "json") {
@@ -35,8 +36,9 @@ result<void> print_topology(topo_options const& options) {
     if (seen.devices().empty())
       return error{errc::not_found, "no device is visible", options.topology,
                    "check CUDA_VISIBLE_DEVICES, or name another --topology"};
-    fmt::print("{}", topology::to_table(topology::all_devices(seen)));
-    for (auto const& note : seen.notes) fmt::print("note: {}\n", note);
+    auto const notes = seen.notes;
+    fmt::print("{}", topology::to_table(topology::all_devices(std::move(seen))));
+    for (auto const& note : notes) fmt::print("note: {}\n", note);
   }
   return {};
 }
@@ -51,6 +53,7 @@ void add_topo(CLI::App& app, action& chosen) {
       "  gpuplace topo\n"
       "  gpuplace topo --topology preset:dgx-h100\n"
       "  nvidia-smi topo -m > machine.txt; gpuplace topo --topology machine.txt@h100\n"
+      "  echo 'node[0-99] preset:dgx-h100' > fleet.hosts; gpuplace topo --topology fleet.hosts\n"
       "  gpuplace topo --topology preset:dgx1-v100 --format dot | dot -Tsvg > machine.svg\n"
       "CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER hide and renumber devices as CUDA does.");
   command->add_option("--topology", options->topology, std::string(topology::source_forms))

@@ -6,6 +6,7 @@
 #include <gpuplace/topology/group.hpp>
 #include <gpuplace/topology/presets.hpp>
 #include <gpuplace/topology/print.hpp>
+#include <gpuplace/topology/read.hpp>
 #include <string>
 
 using namespace gpuplace;
@@ -40,6 +41,15 @@ TEST(to_table, says_what_is_staged_assumed_and_apart) {
 TEST(to_table, leaves_the_matrix_out_of_large_groups) {
   auto const text = topology::to_table(topology::all_devices(topology::uniform("33x1GiB").value()));
   EXPECT_EQ(std::ranges::count(text, '\n'), 34);
+}
+
+TEST(to_table, says_of_a_fleet_what_its_hosts_have) {
+  auto const g = topology::read_text("network 25GB/s 2us leaf=20\nnode[0-38] preset:dgx-h100\nold preset:2xv100\n").value();
+  auto const text = topology::to_table(topology::all_devices(g));
+  EXPECT_LT(std::ranges::count(text, '\n'), 16);
+  EXPECT_TRUE(text.starts_with("314 devices, hosts: 40\n")) << text;
+  for (auto const* part : {"node0 to node38", "NVIDIA H100 80GB HBM3", "Tesla V100", "from node0/cuda:0 to", "NV18", "25.0 GB/s"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << text;
 }
 
 TEST(to_dot, draws_every_vertex_once_and_hosts_as_clusters) {

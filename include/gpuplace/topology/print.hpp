@@ -8,12 +8,16 @@
 #include <gpuplace/core/quantity_text.hpp>
 #include <gpuplace/topology/device_group.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace gpuplace::topology {
 
 /// Up to so many devices the matrix of paths is printed.
 inline constexpr std::size_t most_printed_pairs_of = 32;
+
+/// Up to so many devices each has a line; of more, a line says what the hosts of one kind have.
+inline constexpr std::size_t most_printed_devices = 256;
 
 namespace detail {
 
@@ -55,6 +59,13 @@ inline std::string owner_lines(device_group const& group) {
   return lined_up(rows, {false, false, false, true});
 }
 
+/// One path as the legend has it.
+inline std::vector<std::string> legend_row(path const& p) {
+  if (p.kind == path_kind::none) return {p.label(), "no way"};
+  return {p.label(), rounded(p.bandwidth.value()) + " GB/s", rounded(p.latency.count()) + " us",
+          p.staged ? "through host memory" : ""};
+}
+
 /// What each kind of path that occurs gives: bandwidth and latency, nearest first.
 inline std::string legend(device_group const& group) {
   std::vector<path> kinds;
@@ -64,19 +75,82 @@ inline std::string legend(device_group const& group) {
   std::ranges::stable_sort(
       kinds, [](path const& a, path const& b) { return a.kind != b.kind ? a.kind < b.kind : a.bandwidth > b.bandwidth; });
   std::vector<std::vector<std::string>> rows;
-  for (auto const& p : kinds) {
-    if (p.kind == path_kind::none) rows.push_back({p.label(), "no way"});
-    else
-      rows.push_back({p.label(), rounded(p.bandwidth.value()) + " GB/s", rounded(p.latency.count()) + " us",
-                      p.staged ? "through host memory" : ""});
-  }
+  for (auto const& p : kinds) rows.push_back(legend_row(p));
   return lined_up(rows, {false, true, true});
+}
+
+/// Hosts that follow each other and have the same devices.
+struct like_hosts {
+  std::string first{}, last{};
+  std::size_t hosts = 0;
+  std::vector<std::pair<std::size_t, device const*>> cards{};  ///< how many, and one of them
+
+  bool has_the_cards_of(like_hosts const& other) const {
+    return std::ranges::equal(cards, other.cards, [](auto const& a, auto const& b) {
+      return a.first == b.first && a.second->name == b.second->name && a.second->capacity == b.second->capacity;
+    });
+  }
+};
+
+inline std::vector<like_hosts> hosts_by_kind(device_group const& group) {
+  std::vector<like_hosts> kinds;
+  for (std::size_t i = 0; i < group.size();) {
+    like_hosts one{.first = group[i].id.host, .last = group[i].id.host, .hosts = 1};
+    for (; i < group.size() && group[i].id.host == one.first; ++i) {
+      auto const same = [&](device const& d) { return d.name == group[i].name && d.capacity == group[i].capacity; };
+      if (!one.cards.empty() && same(*one.cards.back().second)) ++one.cards.back().first;
+      else one.cards.emplace_back(1, &group[i]);
+    }
+    if (kinds.empty() || !kinds.back().has_the_cards_of(one)) kinds.push_back(std::move(one));
+    else kinds.back().last = one.last, ++kinds.back().hosts;
+  }
+  return kinds;
+}
+
+/// A large group in a few lines: its hosts by kind, and how far the others are from the first device.
+inline std::string summary(device_group const& group) {
+  auto const kinds = hosts_by_kind(group);
+  std::size_t hosts = 0;
+  std::vector<std::vector<std::string>> rows{{"hosts", "", "devices", "name", "memory", "GB/s", "TFLOP/s"}};
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    auto const& kind = kinds[k];
+    hosts += kind.hosts;
+    if (k >= most_printed_pairs_of) continue;
+    for (std::size_t c = 0; c < kind.cards.size() && c < most_printed_pairs_of; ++c) {
+      auto const& [count, d] = kind.cards[c];
+      auto const which = kind.hosts == 1 ? kind.first : kind.first + " to " + kind.last;
+      rows.push_back({c == 0 ? std::to_string(kind.hosts) : "", c == 0 ? which : "", std::to_string(count), d->name,
+                      to_string(d->capacity), rounded(d->memory_bandwidth.value()), rounded(d->peak_bf16.value())});
+    }
+  }
+  auto text = std::to_string(group.size()) + " devices, hosts: " + std::to_string(hosts) + "\n\n" +
+              lined_up(rows, {true, false, true, false, true, true, true});
+  if (kinds.size() > most_printed_pairs_of)
+    text += "and " + std::to_string(kinds.size() - most_printed_pairs_of) + " more kinds of hosts\n";
+  std::vector<std::pair<path, std::size_t>> ways;
+  for (std::size_t i = 1; i < group.size(); ++i) {
+    auto const p = group.path(0, i);
+    auto const at = std::ranges::find(ways, p, &std::pair<path, std::size_t>::first);
+    if (at != ways.end()) ++at->second;
+    else ways.emplace_back(p, 1);
+  }
+  std::ranges::stable_sort(ways, [](auto const& a, auto const& b) {
+    return a.first.kind != b.first.kind ? a.first.kind < b.first.kind : a.first.bandwidth > b.first.bandwidth;
+  });
+  std::vector<std::vector<std::string>> legend;
+  for (auto const& [p, count] : ways) {
+    legend.push_back(legend_row(p));
+    legend.back().insert(legend.back().begin(), std::to_string(count));
+  }
+  return text + "\nfrom " + to_string(group[0].id) + " to\n" + lined_up(legend, {true, false, true, true});
 }
 
 }  // namespace detail
 
-/// The devices of `group` with memory and place; up to `most_printed_pairs_of` of them, the matrix of paths and its legend too.
+/// The devices of `group` with memory and place; up to `most_printed_pairs_of` of them, the matrix of paths and its legend too. Of
+/// more than `most_printed_devices` only what hosts of one kind have, and how far the others are from the first.
 inline std::string to_table(device_group const& group) {
+  if (group.size() > most_printed_devices) return detail::summary(group);
   bool const live = std::ranges::any_of(group, [](device const& d) { return d.free.has_value(); });
   bool const cores = std::ranges::any_of(group, [](device const& d) { return d.cores > 0; });
   std::vector<std::vector<std::string>> rows{{"device", "name", "memory"}};
