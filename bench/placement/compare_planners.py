@@ -225,7 +225,8 @@ def main():
               "versions": {"accelerate": accelerate.__version__, "transformers": transformers.__version__, "torch": torch.__version__},
               "note": "weights only, bf16; limits together 1.35 times the model", "summary": found, "cases": rows}
     path = Path(options.results) / f"planners-{record['date']}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf8")
+    rows = ",\n".join("  " + json.dumps(r) for r in record.pop("cases"))
+    path.write_text(json.dumps(record, indent=1)[:-2] + f',\n "cases": [\n{rows}\n ]\n}}\n', encoding="utf8")
     print(json.dumps(found["gpuplace"]), path)
 
 
