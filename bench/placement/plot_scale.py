@@ -9,7 +9,7 @@ import sys
 
 WIDTH, HEIGHT = 760, 440
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 40, 50
-SERIES = [("place_s", "place", "#1b6ca8"), ("view_s", "visible devices", "#c0392b"), ("build_s", "topology", "#2e8b57")]
+SERIES = [("place_s", "place", "#1b6ca8"), ("view_s", "visible devices", "#c0392b"), ("read_s", "reading the hosts file", "#2e8b57")]
 
 
 def label(seconds):

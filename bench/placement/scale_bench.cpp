@@ -1,11 +1,11 @@
 // How planning grows with the number of devices: a 70B model on every host of a fleet, from one host of eight devices to 12,500.
 //   scale_bench [--hosts N] [--allocation SPEC]     one line a size, as CSV: devices, seconds of each step, megabytes
-// `build` makes the topology, `view` the devices that a program sees, `place` the plan. Times are of the processor, the least of
+// `read` reads a hosts file of so many dgx-h100, `view` the devices that a program sees, `place` the plan. Times are of the processor, the least of
 // three rounds; memory is the most that the process held so far. bench/placement/plot_scale.py draws the CSV.
 
 #include <gpuplace/gpuplace.hpp>
 #include <gpuplace/plugin/builtin.hpp>
-#include <gpuplace/testing/topologies.hpp>
+#include <gpuplace/topology/read.hpp>
 
 #include <sys/resource.h>
 
@@ -32,7 +32,7 @@ double peak_megabytes() {
 }
 
 struct sample {
-  double build = 1e9, view = 1e9, place = 1e9;
+  double read = 1e9, view = 1e9, place = 1e9;
   std::size_t replicas = 0;
 };
 
@@ -49,15 +49,15 @@ bool measure(int hosts, std::string const& spec, workload const& work, sample& b
   auto const partition = builtin_partitions().make("even").value();
   for (int round = 0; round < 3; ++round) {
     auto const start = processor_seconds();
-    auto const graph = testing::joined_hosts(hosts, per_host);
-    auto const built = processor_seconds();
+    auto const graph = topology::read_text("node[0-" + std::to_string(hosts - 1) + "] preset:dgx-h100\n").value();
+    auto const was_read = processor_seconds();
     auto const view = topology::visible(graph, {}).value();
     auto const seen = processor_seconds();
     auto const made = place(view, work, *allocation, partition);
     auto const placed = processor_seconds();
     if (!made) return std::fprintf(stderr, "%s\n", made.error().message().c_str()), false;
-    best.build = std::min(best.build, built - start);
-    best.view = std::min(best.view, seen - built);
+    best.read = std::min(best.read, was_read - start);
+    best.view = std::min(best.view, seen - was_read);
     best.place = std::min(best.place, placed - seen);
     best.replicas = made->models.front().replicas.size();
   }
@@ -74,11 +74,11 @@ int main(int argc, char** argv) {
     if (std::string_view(argv[i]) == "--allocation") spec = argv[i + 1];
   }
   auto const work = llama_70b();
-  std::puts("devices,replicas,build_s,view_s,place_s,peak_mb");
+  std::puts("devices,replicas,read_s,view_s,place_s,peak_mb");
   for (auto const hosts : sizes) {
     sample best;
     if (!measure(hosts, spec.value_or("data_parallel(" + std::to_string(hosts) + ")"), work, best)) return 1;
-    std::printf("%d,%zu,%.6f,%.6f,%.6f,%.0f\n", hosts * per_host, best.replicas, best.build, best.view, best.place,
+    std::printf("%d,%zu,%.6f,%.6f,%.6f,%.0f\n", hosts * per_host, best.replicas, best.read, best.view, best.place,
                 peak_megabytes());
     std::fflush(stdout);
   }
