@@ -39,7 +39,7 @@ public:
     std::vector<double> all;
     for (auto const& a : out_) all.push_back(a.what.bandwidth.value());
     std::ranges::sort(all, std::greater<>{});
-    all.erase(std::ranges::unique(all).begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
     return all;
   }
 
