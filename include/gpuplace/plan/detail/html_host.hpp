@@ -176,7 +176,7 @@ private:
       auto const way = page_.facts.machine.way(b.first, b.last);
       if (!way.empty()) words += (words.empty() ? "" : " · ") + std::string("between its devices ") + way;
     }
-    return text + svg_text(b.x + 14, b.y + 18, "soft", page_text(words));
+    return text + svg_text(b.x + b.w - 14, b.y + 18, "soft right", page_text(words));
   }
 
   std::string bar(std::size_t d, int x, int y, int length) const {
@@ -208,8 +208,8 @@ private:
             "</title>";
     text += svg_text(c.x + 10, c.y + 20, "name", page_text(device_label(without_host(shown.id)), 26));
     auto const behind = page_.place(d).behind;
-    auto const words = behind.empty() ? shown.name : shown.name.empty() ? behind : shown.name + " · " + behind;
-    text += svg_text(c.x + 10, c.y + 36, "soft", page_text(words, 34));
+    text += svg_text(c.x + card_width - 10, c.y + 20, "soft right", page_text(behind, 20));
+    text += svg_text(c.x + 10, c.y + 36, "soft", page_text(shown.name, 30));
     text += bar(d, c.x + 10, c.y + 44, inner);
     text += svg_text(c.x + 10, c.y + 74, "soft",
                      page_text(to_string(shown.used_bytes) + " of " + to_string(shown.capacity_bytes) + " · " +
@@ -228,11 +228,12 @@ private:
       }
       auto const& s = here[i];
       auto const& m = page_.p.models[s.model];
-      auto const units = units_text(page_[s].units);
+      bool const whole = m.replicas[s.replica].stages.size() == 1 && page_[s].units.size() > 1;
+      auto const units = (whole ? "whole: " : "") + units_text(page_[s].units);
       auto words = m.role + (m.replicas.size() > 1 ? " · replica " + std::to_string(s.replica) : "");
       if (auto const* const t = page_.times(s); t && s.stage < t->stages.size()) words += " · " + t->stages[s.stage];
       text += "<g>" + svg_box(c.x, c.y, card_width - 16, chip - 6, "c" + page_.colour(s)) + "<title>" +
-              page_text(words + ": " + units) + "</title>" + svg_text(c.x + 8, c.y + 15, "", page_text(units, 27)) +
+              page_text(words + ": " + units) + "</title>" + svg_text(c.x + 8, c.y + 15, "", page_text(units, 25)) +
               svg_text(c.x + 8, c.y + 28, "soft", page_text(words, 32)) + "</g>\n";
     }
     return text;
@@ -316,7 +317,7 @@ private:
       auto const half = (start.y + end.y) / 2;
       path = "M" + xy(start) + "C" + xy({start.x, half + (down ? 20 : -20)}) + " " + xy({end.x, half - (down ? 20 : -20)}) + " " +
              xy(end);
-      middle = {end.x, end.y + (down ? -14 : 14)};
+      middle = {end.x, end.y + (down ? -20 : 20)};
     }
     auto const colour = page_.colour(s);
     auto text = "<path class=\"hop d" + colour + "\" marker-end=\"url(#a" + colour + ")\" d=\"" + path + "\"/>\n";

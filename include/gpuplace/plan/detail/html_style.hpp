@@ -28,11 +28,11 @@ border-left:6px solid var(--line);border-radius:10px;padding:10px 16px;min-width
 .tile span{color:var(--soft);font-size:13px;display:block}.legend{display:flex;flex-wrap:wrap;gap:6px 18px;font-size:13px;color:var(--soft)}
 .key{display:inline-block;width:14px;height:11px;border-radius:3px;margin-right:6px}
 svg{display:block;width:100%;height:auto;margin:4px 0 12px}svg text{fill:var(--text);font-size:13px}
-svg .soft{fill:var(--soft);font-size:11px}svg .name{font-weight:600;font-size:14px}svg .small{font-size:10.5px;text-anchor:middle}
+svg .soft{fill:var(--soft);font-size:11px}svg .right{text-anchor:end}svg .name{font-weight:600;font-size:14px}svg .small{font-size:10.5px;text-anchor:middle}
 .host{fill:none;stroke:var(--line);stroke-dasharray:5 4}.numa{fill:var(--box);stroke:var(--line)}
 .card{fill:var(--card);stroke:var(--line)}.weights{fill:var(--weights);background:var(--weights)}.kv{fill:var(--kv);background:var(--kv)}
 .work{fill:var(--work);background:var(--work)}.pool{fill:var(--pool);background:var(--pool)}.free{fill:var(--free);background:var(--free)}
-.wire{fill:none;stroke:var(--nv)}.band{fill:var(--band);stroke:var(--nv)}svg .bandtext{fill:var(--bandtext);text-anchor:middle}
+.wire{fill:none;stroke:var(--nv)}.band{fill:var(--band);stroke:var(--nv)}svg .bandtext{font-weight:600;fill:var(--bandtext);text-anchor:middle}
 .paper{fill:var(--back)}svg .wirename{fill:var(--nv);font-weight:600}.hop{fill:none;stroke-width:2.5}
 pre{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px;overflow-x:auto;font-size:13px}
 li{margin:4px 0})";
