@@ -27,13 +27,14 @@ void add_planning_options(CLI::App& command, planning_options& options) {
       ->type_name("M");
   command
       .add_option("--topology", options.topology,
-                  "live, a file (nvidia-smi topo -m text, NCCL's XML or gpuplace JSON), preset:NAME, uniform:8x80GiB or cpu:N")
+                  "live, a file (nvidia-smi topo -m text, XML of NCCL or hwloc, gpuplace JSON, or a hosts file that joins\n"
+                  "machines), preset:NAME, uniform:8x80GiB or cpu:N")
       ->type_name("SRC")
       ->capture_default_str();
   command
-      .add_option(
-          "--allocation", options.allocation,
-          "Which devices each model gets: auto (the fastest of these), one_group, data_parallel(N), ratio(6:2), separate, same")
+      .add_option("--allocation", options.allocation,
+                  "Which devices each model gets: auto (the fastest of these), one_group, data_parallel(N,devices=D), ratio(6:2),\n"
+                  "separate, same, lora_groups(FILE,instances=N,slots=N)")
       ->type_name("SPEC")
       ->capture_default_str();
   auto* const partition =

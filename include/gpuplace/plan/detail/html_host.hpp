@@ -93,7 +93,7 @@ public:
     for (auto const& b : boxes_) body += box(b);
     body += wires() + bands();
     for (auto const& [d, corner] : corners_) body += card(d, corner);
-    body += hops() + gaps_;
+    body += hops() + band_names() + gaps_;
     return "<svg viewBox=\"0 0 " + std::to_string(width_) + " " + std::to_string(height_) +
            "\" style=\"max-width:" + std::to_string(width_ * 11 / 10) + "px\" role=\"img\" aria-label=\"" +
            page_text(host_.empty() ? "machine" : host_) + "\">\n" + body + "</svg>\n";
@@ -233,7 +233,7 @@ private:
       auto words = m.role + (m.replicas.size() > 1 ? " · replica " + std::to_string(s.replica) : "");
       if (auto const* const t = page_.times(s); t && s.stage < t->stages.size()) words += " · " + t->stages[s.stage];
       text += "<g>" + svg_box(c.x, c.y, card_width - 16, chip - 6, "c" + page_.colour(s)) + "<title>" +
-              page_text(words + ": " + units) + "</title>" + svg_text(c.x + 8, c.y + 15, "", page_text(units, 25)) +
+              page_text(words + ": " + units) + "</title>" + svg_text(c.x + 8, c.y + 15, "units", page_text(units, 29)) +
               svg_text(c.x + 8, c.y + 28, "soft", page_text(words, 32)) + "</g>\n";
     }
     return text;
@@ -268,20 +268,33 @@ private:
     return lines + labels;
   }
 
+  int band_top(std::size_t row) const {
+    return row + 1 < rows_.size() ? (rows_[row].bottom + rows_[row + 1].top) / 2 - 12 : rows_[row].bottom + 34;
+  }
+
+  /// The names of bands, above the hops that cross them.
+  std::string band_names() const {
+    std::string text;
+    auto const w = static_cast<int>(9 * text_width(fabric_));
+    for (std::size_t r = 0; r < rows_.size() && !fabric_.empty(); r += 2)
+      text += svg_box(width_ / 2 - w / 2, band_top(r) + 2, w, 20, "bandpaper", 3) +
+              svg_text(width_ / 2, band_top(r) + 16, "bandtext", page_text(fabric_));
+    return text;
+  }
+
   /// Fabrics as bands between two rows, with a wire to each device of both.
   std::string bands() const {
     std::string text;
     if (fabric_.empty()) return text;
     for (std::size_t r = 0; r < rows_.size(); r += 2) {
-      auto const top = r + 1 < rows_.size() ? (rows_[r].bottom + rows_[r + 1].top) / 2 - 12 : rows_[r].bottom + 34;
+      auto const top = band_top(r);
       for (auto q = r; q < std::min(r + 2, rows_.size()); ++q)
         for (auto const d : rows_[q].devices) {
           auto const x = corners_.at(d).x + card_width / 2;
           text += "<path class=\"wire\" stroke-width=\"5\" d=\"M" + xy({x, q == r ? rows_[q].bottom : rows_[q].top}) + "L" +
                   xy({x, q == r ? top : top + 24}) + "\"/>\n";
         }
-      text +=
-          svg_box(margin, top, width_ - 2 * margin, 24, "band") + svg_text(width_ / 2, top + 16, "bandtext", page_text(fabric_));
+      text += svg_box(margin, top, width_ - 2 * margin, 24, "band");
     }
     return text;
   }

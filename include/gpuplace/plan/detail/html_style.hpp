@@ -33,7 +33,7 @@ svg .soft{fill:var(--soft);font-size:11px}svg .right{text-anchor:end}svg .name{f
 .card{fill:var(--card);stroke:var(--line)}.weights{fill:var(--weights);background:var(--weights)}.kv{fill:var(--kv);background:var(--kv)}
 .work{fill:var(--work);background:var(--work)}.pool{fill:var(--pool);background:var(--pool)}.free{fill:var(--free);background:var(--free)}
 .wire{fill:none;stroke:var(--nv)}.band{fill:var(--band);stroke:var(--nv)}svg .bandtext{font-weight:600;fill:var(--bandtext);text-anchor:middle}
-.paper{fill:var(--back)}svg .wirename{fill:var(--nv);font-weight:600}.hop{fill:none;stroke-width:2.5}
+.bandpaper{fill:var(--band)}svg .units{font-size:12px}.paper{fill:var(--back)}svg .wirename{fill:var(--nv);font-weight:600}.hop{fill:none;stroke-width:2.5}
 pre{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px;overflow-x:auto;font-size:13px}
 li{margin:4px 0})";
 
