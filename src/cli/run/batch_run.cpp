@@ -68,7 +68,7 @@ void batch_run::take(std::size_t index, result<generation> const& outcome) {
     write(index, outcome);
     bar_.add_finished();
   } else if (!outcome && outcome.error().code == errc::unavailable) {
-    give_up(outcome.error());
+    give_up({errc::unavailable, "every replica has lost its devices", "run", "check the devices, then repeat the command"});
   }
   if (!outcome) {
     if (summary_.failed() == 0) first_failure_ = outcome.error().message();
