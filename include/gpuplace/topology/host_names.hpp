@@ -88,18 +88,18 @@ private:
   }
 
   static bool read_ranges(std::string_view text, std::vector<range>& made) {
-    for (;;) {
-      auto const comma = std::min(text.find(','), text.size());
-      auto const one = text.substr(0, comma);
+    for (std::size_t from = 0; from <= text.size();) {
+      auto const comma = std::min(text.find(',', from), text.size());
+      auto const one = text.substr(from, comma - from);
       auto const dash = std::min(one.find('-'), one.size());
       auto const first = one.substr(0, dash), last = dash == one.size() ? first : one.substr(dash + 1);
       range r;
       if (!number(first, r.first) || !number(last, r.last) || r.last < r.first) return false;
       if (first.size() > 1 && first[0] == '0') r.width = first.size();
       made.push_back(r);
-      if (comma == text.size()) return true;
-      text.remove_prefix(comma + 1);
+      from = comma + 1;
     }
+    return true;
   }
 
   static bool number(std::string_view text, std::size_t& value) {
