@@ -42,6 +42,15 @@ json qwen25_json() {
     "tie_word_embeddings": false, "torch_dtype": "bfloat16", "use_sliding_window": false, "vocab_size": 152064})");
 }
 
+json mixtral_json() {
+  return json::parse(R"({"architectures": ["MixtralForCausalLM"], "attention_dropout": 0.0, "bos_token_id": 1, "eos_token_id": 2,
+    "hidden_act": "silu", "hidden_size": 4096, "intermediate_size": 14336, "max_position_embeddings": 32768,
+    "model_type": "mixtral", "num_attention_heads": 32, "num_experts_per_tok": 2, "num_hidden_layers": 32,
+    "num_key_value_heads": 8, "num_local_experts": 8, "output_router_logits": false, "rms_norm_eps": 1e-05,
+    "rope_theta": 1000000.0, "router_aux_loss_coef": 0.02, "sliding_window": null, "tie_word_embeddings": false,
+    "torch_dtype": "bfloat16", "vocab_size": 32000})");
+}
+
 /// `base` with one key set; null removes nothing, it is written.
 json with(json base, char const* key, json value) {
   base[key] = std::move(value);
@@ -153,7 +162,7 @@ TEST(config_json, sizes_must_agree) {
 
 TEST(config_json, what_gpuplace_cannot_compute_is_unsupported) {
   expect_refused(with(llama31_json(), "architectures", {"MambaForCausalLM"}), errc::unsupported,
-                 "known: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM");
+                 "known: LlamaForCausalLM, MistralForCausalLM, MixtralForCausalLM, Qwen2ForCausalLM");
   for (char const* type : {"dynamic", "longrope", "su", "proportional"})
     expect_refused(with(llama31_json(), "rope_scaling", {{"type", type}, {"factor", 4.0}}), errc::unsupported,
                    std::string(type) + "\n  known: default, linear, llama3, yarn");
@@ -350,4 +359,28 @@ TEST(config_json, a_cut_file_never_crashes) {
     auto const document = parse_json(std::string_view(text).substr(0, length), "x");
     EXPECT_TRUE(document.has_error()) << length;
   }
+}
+
+TEST(config_json, mixtral_counts_its_experts) {
+  EXPECT_EQ(read(mixtral_json()).value(), preset_config("mixtral-8x7b").value());
+  auto newer = without(without(mixtral_json(), "rope_theta"), "torch_dtype");
+  newer["rope_parameters"] = {{"rope_theta", 1000000.0}, {"rope_type", "default"}};
+  newer["dtype"] = "bfloat16";
+  newer["head_dim"] = nullptr;
+  EXPECT_EQ(read(newer).value(), preset_config("mixtral-8x7b").value());
+  auto renamed = without(mixtral_json(), "num_local_experts");
+  renamed["num_experts"] = 4;
+  EXPECT_EQ(read(renamed).value().experts, 4);
+  auto const bare =
+      read(without(without(without(mixtral_json(), "num_local_experts"), "num_experts_per_tok"), "rope_theta")).value();
+  EXPECT_EQ(bare, preset_config("mixtral-8x7b").value()) << "the class's own defaults";
+  EXPECT_EQ(read(with(mixtral_json(), "sliding_window", 4096)).value().window_of(31), 4096);
+  EXPECT_EQ(read(without(mixtral_json(), "sliding_window")).value().sliding_window, 0);
+}
+
+TEST(config_json, senseless_experts_are_refused) {
+  expect_refused(with(mixtral_json(), "num_experts_per_tok", 9), errc::malformed, "more than the 8 experts");
+  expect_refused(with(mixtral_json(), "num_local_experts", 0), errc::malformed, "num_local_experts");
+  expect_refused(with(mixtral_json(), "num_local_experts", 1e9), errc::malformed, "num_local_experts");
+  expect_refused(with(mixtral_json(), "num_experts_per_tok", "two"), errc::malformed, "num_experts_per_tok");
 }

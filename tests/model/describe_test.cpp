@@ -89,6 +89,28 @@ TEST(describe, only_sliding_layers_have_a_window) {
   EXPECT_EQ(unit_called(model, "model.layers.6").kv_window, 512);
 }
 
+TEST(describe, a_layer_with_its_experts_is_one_unit) {
+  auto const model = described("mixtral-8x7b");
+  ASSERT_EQ(model.units.size(), 35u);
+  auto const& layer = unit_called(model, "model.layers.31");
+  std::int64_t const expert = 3 * 14336 * 4096, attention = 2 * 4096 * 4096 + 2 * 1024 * 4096, router = 8 * 4096;
+  EXPECT_EQ(layer.weight_bytes.count(), 2 * (8 * expert + attention + router + 2 * 4096));
+  EXPECT_EQ(layer.expert_bytes.count(), 2 * 8 * expert);
+  EXPECT_DOUBLE_EQ(layer.expert_share, 0.25);
+  EXPECT_DOUBLE_EQ(layer.flops_per_token, 2.0 * static_cast<double>(2 * expert + attention + router)) << "two experts work";
+  double flops = 0;
+  for (auto const& u : model.units) flops += u.flops_per_token;
+  EXPECT_NEAR(flops / 2, 12.9e9 - 32000 * 4096, 0.05e9) << "12.9 billion active parameters, as published";
+  EXPECT_EQ(unit_called(described("mistral-7b"), "model.layers.0").expert_bytes, bytes{});
+}
+
+TEST(describe, a_router_stays_in_bf16) {
+  auto const layer = unit_called(described("mixtral-8x7b", dtype::int4), "model.layers.0");
+  std::int64_t const expert = 3 * 14336 * 4096, attention = 2 * 4096 * 4096 + 2 * 1024 * 4096;
+  EXPECT_EQ(layer.weight_bytes.count(), (8 * expert + attention) / 2 + (8 * expert + attention) / 64 * 2 + 2 * (8 + 2) * 4096);
+  EXPECT_EQ(layer.expert_bytes.count(), 8 * expert / 2 + 8 * expert / 64 * 2);
+}
+
 TEST(describe, a_vision_tower_encodes_before_the_embedding) {
   auto const model = described("qwen2.5-vl-72b"), text = described("qwen2.5-72b");
   ASSERT_EQ(model.units.size(), text.units.size() + 34);

@@ -30,6 +30,7 @@ INSTANTIATE_TEST_SUITE_P(
                     published{"qwen2.5-vl-72b", 73'410'777'344, 80, false}, published{"qwen3-1.7b", 1'720'574'976, 28, true},
                     published{"qwen3-8b", 8'190'735'360, 36, false}, published{"llama-3.1-8b", 8'030'261'248, 32, false},
                     published{"llama-3.1-70b", 70'553'706'496, 80, false}, published{"mistral-7b", 7'248'023'552, 32, false},
+                    published{"mixtral-8x7b", 46'702'792'704, 32, false}, published{"mixtral-8x22b", 140'620'634'112, 56, false},
                     published{"gemma-3-1b", 999'885'952, 26, true}, published{"smollm2-135m", 134'515'008, 30, true}));
 
 TEST(presets, a_published_tied_head_may_be_counted_twice) {
@@ -39,7 +40,7 @@ TEST(presets, a_published_tied_head_may_be_counted_twice) {
 }
 
 TEST(presets, every_name_is_listed_and_known) {
-  EXPECT_EQ(preset_names().size(), 14u);
+  EXPECT_EQ(preset_names().size(), 16u);
   for (auto const& name : preset_names()) EXPECT_TRUE(preset_config(name).has_value()) << name;
 }
 

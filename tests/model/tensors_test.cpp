@@ -29,6 +29,15 @@ TEST(tensors, follow_hugging_face_names_and_shapes) {
   EXPECT_EQ(expected_tensors(preset_config("llama-3.1-8b").value()).size(), 291u) << "the entries of Llama 3.1 8B's index";
 }
 
+TEST(tensors, experts_are_named_as_mixtral_stores_them) {
+  auto const mixtral = expected_tensors(preset_config("mixtral-8x7b").value());
+  EXPECT_EQ(mixtral.size(), 995u) << "the entries of Mixtral 8x7B's index";
+  EXPECT_EQ(shape_in(mixtral, "model.layers.31.block_sparse_moe.gate.weight"), (shape{8, 4096}));
+  EXPECT_EQ(shape_in(mixtral, "model.layers.0.block_sparse_moe.experts.7.w1.weight"), (shape{14336, 4096}));
+  EXPECT_EQ(shape_in(mixtral, "model.layers.0.block_sparse_moe.experts.0.w2.weight"), (shape{4096, 14336}));
+  EXPECT_EQ(shape_in(mixtral, "model.layers.0.mlp.up_proj.weight"), shape{});
+}
+
 TEST(tensors, a_tied_head_has_none_in_the_files) {
   auto const config = preset_config("smollm2-135m").value();
   EXPECT_EQ(expected_tensors(config).size(), 272u) << "the tensors of SmolLM2-135M's file";

@@ -56,3 +56,22 @@ TEST(cost_model, vision_blocks_take_no_part_in_decoding) {
   EXPECT_NEAR(whole_step(seeing, view, step_work::decode(1, 64)).count(), whole_step(blind, view, step_work::decode(1, 64)).count(),
               1e-6);
 }
+
+TEST(cost_model, a_step_reads_the_experts_that_its_tokens_choose) {
+  auto const model = t::preset("mixtral-8x7b");
+  auto const& layer = model.units[1];
+  auto const all = static_cast<double>(layer.weight_bytes.count()), experts = static_cast<double>(layer.expert_bytes.count());
+  EXPECT_DOUBLE_EQ(weight_reads(layer, 1), all - experts + experts * 2 / 8) << "one token: two of eight";
+  // Two tokens choose 2 of 8 each: 1 - (6/8)^2 of all experts, by the chance that neither takes one.
+  EXPECT_DOUBLE_EQ(weight_reads(layer, 2), all - experts + experts * 7 / 16);
+  EXPECT_NEAR(weight_reads(layer, 512), all, 1) << "a batch reads them all";
+  for (double rows = 1; rows < 64; ++rows) EXPECT_LT(weight_reads(layer, rows), weight_reads(layer, rows + 1));
+  auto const dense = t::preset("mistral-7b").units[1];
+  EXPECT_DOUBLE_EQ(weight_reads(dense, 1), static_cast<double>(dense.weight_bytes.count()));
+}
+
+TEST(cost_model, decoding_a_mixture_of_experts_costs_its_active_parameters) {
+  auto const step = whole_step(t::preset("mixtral-8x7b"), t::gpus(1, 141_GiB), step_work::decode(1, 512));
+  auto const floor = (12.88e9 - 32000.0 * 4096) * 2 / 3350e9;  // 12.9 billion parameters work for a token, as published
+  EXPECT_NEAR(step.count(), floor + 35 * 2e-6, 0.02 * floor);
+}

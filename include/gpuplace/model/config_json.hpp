@@ -28,9 +28,10 @@ struct known_architecture {
   architecture family;
   bool text_part = false;  ///< of several towers, the language model alone is described
 };
-inline constexpr std::array<known_architecture, 8> known_architectures{{
+inline constexpr std::array<known_architecture, 9> known_architectures{{
     {"LlamaForCausalLM", "llama", architecture::llama},
     {"MistralForCausalLM", "mistral", architecture::mistral},
+    {"MixtralForCausalLM", "mixtral", architecture::mixtral},
     {"Qwen2ForCausalLM", "qwen2", architecture::qwen2},
     {"Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl", architecture::qwen2},
     {"Qwen3ForCausalLM", "qwen3", architecture::qwen3},
@@ -42,7 +43,7 @@ inline constexpr std::array<known_architecture, 8> known_architectures{{
 /// Bounds that no published model comes near; products of sizes within them fit 64 bits.
 inline constexpr std::int64_t most_hidden = 1 << 18, most_layers = 4096, most_heads = 4096, most_head_dim = 4096,
                               most_intermediate = 1 << 22, most_vocabulary = 1 << 26, most_positions = std::int64_t{1} << 31,
-                              most_token = 0x7fffffff, most_patch = 1024, most_channels = 64, most_merge = 16;
+                              most_token = 0x7fffffff, most_patch = 1024, most_channels = 64, most_merge = 16, most_experts = 4096;
 
 /// The class under `architectures` decides; configs without it have at least a `model_type`.
 inline result<known_architecture> architecture_of(json_fields const& fields) {
@@ -115,6 +116,18 @@ inline result<double> read_softcap(json_fields const& fields, char const* key, d
   return fields.is_null(key) ? result<double>(0.0) : fields.positive_or(key, usual);
 }
 
+/// The MLPs of a layer and how many of them work for a token; transformers 5 knows the first by two names.
+inline result<void> read_experts(json_fields const& fields, model_config& config) {
+  char const* const key = fields.find("num_local_experts") ? "num_local_experts" : "num_experts";
+  GPUPLACE_TRY(config.experts, fields.whole_or(key, 8, 1, most_experts));
+  GPUPLACE_TRY(config.active_experts, fields.whole_or("num_experts_per_tok", 2, 1, most_experts));
+  if (config.active_experts > config.experts)
+    return fields.refuse(
+        errc::malformed, "num_experts_per_tok",
+        "is " + std::to_string(config.active_experts) + ", more than the " + std::to_string(config.experts) + " experts there are");
+  return {};
+}
+
 /// What Gemma does and no other family.
 inline result<void> read_gemma(json_fields const& fields, model_config& config) {
   bool const second = config.family == architecture::gemma2;
@@ -137,15 +150,16 @@ inline result<void> read_layers(json_fields const& fields, model_config& config)
                          "give the checkpoint in bf16 and quantise it with --dtype int8 or int4");
   GPUPLACE_TRY(auto const attention_bias, fields.flag_or("attention_bias", false));
   bool const qwen2 = config.family == architecture::qwen2;
-  bool const biased = attention_bias && !qwen2 && config.family != architecture::mistral;
+  bool const biased = attention_bias && !qwen2 && config.family != architecture::mistral && config.family != architecture::mixtral;
   config.qkv_bias = qwen2 || biased;
   config.output_bias = biased;
   config.qk_norm = config.family == architecture::qwen3 || config.family == architecture::gemma3;
   if (config.family == architecture::llama) {
     GPUPLACE_TRY(config.mlp_bias, fields.flag_or("mlp_bias", false));
   }
+  if (config.family == architecture::mixtral) GPUPLACE_CHECK(read_experts(fields, config));
   GPUPLACE_TRY(config.tied_embeddings, fields.flag_or("tie_word_embeddings", gemma));
-  GPUPLACE_TRY(config.rms_epsilon, fields.positive_or("rms_norm_eps", 1e-6));
+  GPUPLACE_TRY(config.rms_epsilon, fields.positive_or("rms_norm_eps", config.family == architecture::mixtral ? 1e-5 : 1e-6));
   if (gemma) GPUPLACE_CHECK(read_gemma(fields, config));
   return {};
 }
@@ -244,7 +258,7 @@ inline result<model_config> model_config_from_json(nlohmann::json const& json, s
   return config;
 }
 
-/// Reads the hyperparameters of a Llama, Mistral, Qwen2, Qwen2.5, Qwen2.5-VL, Qwen3, Gemma 2 or Gemma 3 checkpoint.
+/// Reads the hyperparameters of a Llama, Mistral, Mixtral, Qwen2, Qwen2.5, Qwen2.5-VL, Qwen3, Gemma 2 or Gemma 3 checkpoint.
 /// @param path    a config.json, or the folder that holds one
 /// Errors:     errc::not_found, errc::unreadable, and those of model_config_from_json
 /// Source:     the configuration classes of Hugging Face transformers (4 and 5)

@@ -2,6 +2,7 @@
 /// @file
 /// From a configuration to the chain of units that planning places.
 
+#include <algorithm>
 #include <cstdint>
 #include <gpuplace/model/fingerprint.hpp>
 #include <gpuplace/model/model_description.hpp>
@@ -13,12 +14,12 @@ namespace gpuplace {
 
 namespace detail {
 
-/// Two operations a parameter of every matrix; biases and norms are noise beside them.
-inline double matrix_flops(unit_tensors const& u) {
-  std::int64_t parameters = 0;
+/// Two operations a parameter of every matrix that a token meets; biases and norms are noise beside them.
+inline double matrix_flops(unit_tensors const& u, double expert_share) {
+  std::int64_t always = 0, chosen = 0;
   for (auto const& tensor : u.tensors)
-    if (tensor.shape.size() > 1) parameters += tensor.elements();
-  return 2.0 * static_cast<double>(parameters);
+    if (tensor.shape.size() > 1) (tensor.expert ? chosen : always) += tensor.elements();
+  return 2.0 * (static_cast<double>(always) + static_cast<double>(chosen) * expert_share);
 }
 
 inline void size_embedding(model_config const& c, dtype computed, unit& u) {
@@ -29,9 +30,11 @@ inline void size_embedding(model_config const& c, dtype computed, unit& u) {
 }
 
 /// Workspace: the residual, its norm and the layer's output; queries, keys, values and what attention returns;
-/// the two halves of the gated MLP. All are counted, though not all live at once: allocators keep what was freed.
+/// the two halves of the gated MLP, of every expert that a token chooses, and the router's scores. All are counted, though not
+/// all live at once: allocators keep what was freed.
 inline void size_decoder_layer(model_config const& c, dtype computed, std::int64_t layer, unit& u) {
-  auto const numbers = 3 * c.hidden + 2 * (c.heads + c.kv_heads) * c.head_dim + 2 * c.intermediate;
+  auto const numbers = 3 * c.hidden + 2 * (c.heads + c.kv_heads) * c.head_dim +
+                       2 * c.intermediate * std::max<std::int64_t>(1, c.active_experts) + c.experts;
   u.output_bytes_per_token = stored_bytes(c.hidden, computed);
   u.workspace_bytes_per_token = stored_bytes(numbers, computed);
   u.kv_bytes_per_token = stored_bytes(2 * c.kv_heads * c.head_dim, computed);
@@ -70,8 +73,12 @@ inline unit describe_unit(model_config const& c, dtype type, unit_tensors const&
   unit u;
   u.name = from.name;
   u.kind = from.kind;
-  for (auto const& tensor : from.tensors) u.weight_bytes += tensor_bytes(tensor, type);
-  u.flops_per_token = matrix_flops(from);
+  for (auto const& tensor : from.tensors) {
+    u.weight_bytes += tensor_bytes(tensor, type);
+    if (tensor.expert) u.expert_bytes += tensor_bytes(tensor, type);
+  }
+  if (u.expert_bytes.count() > 0) u.expert_share = static_cast<double>(c.active_experts) / static_cast<double>(c.experts);
+  u.flops_per_token = matrix_flops(from, u.expert_share);
   auto const computed = compute_dtype(type);
   switch (u.kind) {
     case unit_kind::vision: size_vision(c, computed, u); break;

@@ -63,6 +63,7 @@ inline void add_variations(model_config const& c, fnv1a& hash) {
     hash.add("local").add(c.local_rope->theta);
     std::visit(rope_hash{hash}, c.local_rope->scaling);
   }
+  if (c.experts > 0) hash.add("experts").add(c.experts).add(c.active_experts);
   if (c.gate != activation::silu) hash.add("gelu");
   if (c.output_norms || c.offset_norms || c.scaled_embedding)
     hash.add("gemma").add(std::int64_t{c.output_norms}).add(std::int64_t{c.offset_norms}).add(std::int64_t{c.scaled_embedding});

@@ -16,12 +16,13 @@
 namespace gpuplace {
 
 /// Families whose units gpuplace knows.
-enum class architecture { llama, mistral, qwen2, qwen3, gemma2, gemma3 };
+enum class architecture { llama, mistral, mixtral, qwen2, qwen3, gemma2, gemma3 };
 
 constexpr std::string_view to_string(architecture family) {
   switch (family) {
     case architecture::llama: return "llama";
     case architecture::mistral: return "mistral";
+    case architecture::mixtral: return "mixtral";
     case architecture::qwen2: return "qwen2";
     case architecture::qwen3: return "qwen3";
     case architecture::gemma2: return "gemma2";
@@ -97,6 +98,8 @@ struct model_config {
   std::int64_t kv_heads = 0;
   std::int64_t head_dim = 0;
   std::int64_t intermediate = 0;
+  std::int64_t experts = 0;         ///< MLPs of a layer, of which a router chooses for each token; 0: one MLP and no router
+  std::int64_t active_experts = 0;  ///< how many it chooses
   std::int64_t vocabulary = 0;
   std::int64_t max_positions = 0;
   bool tied_embeddings = false;

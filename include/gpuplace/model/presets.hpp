@@ -22,8 +22,8 @@ struct preset_sizes {
   bool tied;
 };
 
-/// Source: config.json of the instruction-tuned checkpoint of each name on huggingface.co.
-inline constexpr std::array<preset_sizes, 14> preset_table{{
+/// Source: config.json of the instruction-tuned checkpoint of each name on huggingface.co; of mixtral-8x22b the base one.
+inline constexpr std::array<preset_sizes, 16> preset_table{{
     {"qwen2.5-1.5b", architecture::qwen2, 28, 1536, 12, 2, 128, 8960, 151936, 32768, true},
     {"qwen2.5-3b", architecture::qwen2, 36, 2048, 16, 2, 128, 11008, 151936, 32768, true},
     {"qwen2.5-7b", architecture::qwen2, 28, 3584, 28, 4, 128, 18944, 152064, 32768, false},
@@ -36,6 +36,8 @@ inline constexpr std::array<preset_sizes, 14> preset_table{{
     {"llama-3.1-8b", architecture::llama, 32, 4096, 32, 8, 128, 14336, 128256, 131072, false},
     {"llama-3.1-70b", architecture::llama, 80, 8192, 64, 8, 128, 28672, 128256, 131072, false},
     {"mistral-7b", architecture::mistral, 32, 4096, 32, 8, 128, 14336, 32768, 32768, false},
+    {"mixtral-8x7b", architecture::mixtral, 32, 4096, 32, 8, 128, 14336, 32000, 32768, false},
+    {"mixtral-8x22b", architecture::mixtral, 56, 6144, 48, 8, 128, 16384, 32000, 65536, false},
     {"gemma-3-1b", architecture::gemma3, 26, 1152, 4, 1, 256, 6912, 262144, 32768, true},
     {"smollm2-135m", architecture::llama, 30, 576, 9, 3, 64, 1536, 49152, 8192, true},
 }};
@@ -86,6 +88,12 @@ inline void complete_mistral(model_config& config) {
   config.end_tokens = {2};
 }
 
+inline void complete_mixtral(model_config& config) {
+  complete_mistral(config);
+  config.experts = 8;
+  config.active_experts = 2;
+}
+
 inline void complete_gemma3(model_config& config) {
   config.qk_norm = config.output_norms = config.offset_norms = config.scaled_embedding = true;
   config.gate = activation::gelu_tanh;
@@ -128,6 +136,7 @@ inline result<model_config> preset_config(std::string_view name) {
     if (name.starts_with("qwen")) detail::complete_qwen(config);
     if (name.starts_with("llama-3.1")) detail::complete_llama31(config);
     if (name.starts_with("mistral")) detail::complete_mistral(config);
+    if (name.starts_with("mixtral")) detail::complete_mixtral(config);
     if (name.starts_with("gemma-3")) detail::complete_gemma3(config);
     if (name.starts_with("smollm2")) detail::complete_smollm2(config);
     if (name.starts_with("qwen2.5-vl")) config.vision = detail::qwen25_vl_tower();

@@ -18,7 +18,8 @@ namespace gpuplace {
 struct tensor_spec {
   std::string name;
   std::vector<std::int64_t> shape;  ///< outermost first; a linear weight is [outputs, inputs]
-  bool quantizable = false;         ///< a linear weight of a decoder layer: int8 and int4 apply to it
+  bool quantizable = false;         ///< a linear weight of a decoder layer, but a router's: int8 and int4 apply to it
+  bool expert = false;              ///< of one of the MLPs that a router chooses among
 
   constexpr std::int64_t elements() const {
     std::int64_t count = 1;
@@ -53,7 +54,15 @@ public:
     return bias ? vector(std::string(name) + ".bias", outputs) : *this;
   }
   tensor_list& add(std::string_view name, std::vector<std::int64_t> shape, bool quantizable) {
-    tensors_.push_back({module_ + '.' + std::string(name), std::move(shape), quantizable});
+    tensors_.push_back({module_ + '.' + std::string(name), std::move(shape), quantizable, false});
+    return *this;
+  }
+  /// A gated MLP of its own under `name`, as Mixtral stores it: w1 gates what w3 lets pass, w2 leads back.
+  tensor_list& expert(std::string const& name, std::int64_t hidden, std::int64_t intermediate) {
+    auto const first = tensors_.size();
+    linear(name + ".w1", intermediate, hidden, false).linear(name + ".w2", hidden, intermediate, false);
+    linear(name + ".w3", intermediate, hidden, false);
+    for (auto i = first; i < tensors_.size(); ++i) tensors_[i].expert = true;
     return *this;
   }
   unit_tensors as(unit_kind kind) && { return {std::move(module_), kind, std::move(tensors_)}; }
@@ -63,6 +72,13 @@ private:
   bool quantizable_;
   std::vector<tensor_spec> tensors_;
 };
+
+/// The router stays in the format that is computed with: few bytes, and its choices are easily upset.
+inline void append_experts(model_config const& c, tensor_list& list) {
+  list.add("block_sparse_moe.gate.weight", {c.experts, c.hidden}, false);
+  for (std::int64_t i = 0; i < c.experts; ++i)
+    list.expert("block_sparse_moe.experts." + std::to_string(i), c.hidden, c.intermediate);
+}
 
 inline unit_tensors decoder_layer_tensors(model_config const& c, std::int64_t layer) {
   tensor_list list("model.layers." + std::to_string(layer), true);
@@ -75,9 +91,11 @@ inline unit_tensors decoder_layer_tensors(model_config const& c, std::int64_t la
   list.vector("post_attention_layernorm.weight", c.hidden);
   if (c.output_norms)
     list.vector("pre_feedforward_layernorm.weight", c.hidden).vector("post_feedforward_layernorm.weight", c.hidden);
-  list.linear("mlp.gate_proj", c.intermediate, c.hidden, c.mlp_bias)
-      .linear("mlp.up_proj", c.intermediate, c.hidden, c.mlp_bias)
-      .linear("mlp.down_proj", c.hidden, c.intermediate, c.mlp_bias);
+  if (c.experts > 0) append_experts(c, list);
+  else
+    list.linear("mlp.gate_proj", c.intermediate, c.hidden, c.mlp_bias)
+        .linear("mlp.up_proj", c.intermediate, c.hidden, c.mlp_bias)
+        .linear("mlp.down_proj", c.hidden, c.intermediate, c.mlp_bias);
   return std::move(list).as(unit_kind::decoder_layer);
 }
 
@@ -111,10 +129,11 @@ inline void append_vision_tensors(vision_config const& v, std::int64_t hidden, s
 inline std::vector<unit_tensors> tensors_by_unit(model_config const& c) {
   std::vector<unit_tensors> units;
   if (c.vision) detail::append_vision_tensors(*c.vision, c.hidden, units);
-  units.push_back({"model.embed_tokens", unit_kind::embedding, {{"model.embed_tokens.weight", {c.vocabulary, c.hidden}, false}}});
+  units.push_back(
+      {"model.embed_tokens", unit_kind::embedding, {{"model.embed_tokens.weight", {c.vocabulary, c.hidden}, false, false}}});
   for (std::int64_t layer = 0; layer < c.layers; ++layer) units.push_back(detail::decoder_layer_tensors(c, layer));
-  units.push_back({"model.norm", unit_kind::final_norm, {{"model.norm.weight", {c.hidden}, false}}});
-  units.push_back({"lm_head", unit_kind::head, {{"lm_head.weight", {c.vocabulary, c.hidden}, false}}});
+  units.push_back({"model.norm", unit_kind::final_norm, {{"model.norm.weight", {c.hidden}, false, false}}});
+  units.push_back({"lm_head", unit_kind::head, {{"lm_head.weight", {c.vocabulary, c.hidden}, false, false}}});
   return units;
 }
 

@@ -43,6 +43,8 @@ struct unit {
   double flops_per_token = 0;               ///< matrix products with the weights: two a parameter
   double attention_flops_per_position = 0;  ///< and for each position that a token attends to
   bytes read_bytes_per_token;               ///< weights read for one token where that is not all of them (an embedding's row)
+  bytes expert_bytes;                       ///< of weight_bytes, those of all experts: a step reads the ones its tokens choose
+  double expert_share = 0;                  ///< the part of the experts that one token chooses
 
   friend bool operator==(unit const&, unit const&) = default;
 };

@@ -7,6 +7,7 @@
 #include <gpuplace/topology/device_group.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 
 namespace gpuplace {
@@ -34,6 +35,15 @@ struct step_work {
   }
 };
 
+/// Weights that a step of `rows` tokens reads: of an embedding their rows, of experts those that any of them chooses. Tokens are
+/// taken to choose evenly and each for itself; where they agree, as those of one text do in part, fewer are read.
+inline double weight_reads(unit const& u, double rows) {
+  auto const weights = static_cast<double>(u.weight_bytes.count());
+  if (u.read_bytes_per_token.count() > 0) return std::min(weights, static_cast<double>(u.read_bytes_per_token.count()) * rows);
+  if (u.expert_bytes.count() == 0) return weights;
+  return weights - static_cast<double>(u.expert_bytes.count()) * std::pow(1 - u.expert_share, rows);
+}
+
 /// Time of one unit on one device: max(bytes / memory bandwidth, FLOPs / peak) + the launch cost.
 /// A device whose rate is unknown (zero) spends no time on that part.
 /// Source:     the roofline model (Williams, Waterman, Patterson, CACM 2009)
@@ -42,10 +52,7 @@ inline seconds unit_time(unit const& u, device const& on, step_work const& work,
   if (rows <= 0) return seconds{0};
   auto const window = static_cast<double>(u.kv_window);
   auto const share = window > 0 && work.attended > 0 ? std::min(1.0, window * work.tokens / work.attended) : 1.0;
-  auto const weights = static_cast<double>(u.weight_bytes.count());
-  auto const row_reads = static_cast<double>(u.read_bytes_per_token.count()) * rows;
-  auto const weight_reads = u.read_bytes_per_token.count() > 0 ? std::min(weights, row_reads) : weights;
-  auto const moved = weight_reads + static_cast<double>(u.kv_bytes_per_token.count()) * work.cached * share;
+  auto const moved = weight_reads(u, rows) + static_cast<double>(u.kv_bytes_per_token.count()) * work.cached * share;
   auto const operations = u.flops_per_token * rows + u.attention_flops_per_position * work.attended * share;
   auto const peak = (compute_dtype(type) == dtype::fp32 ? on.peak_fp32 : on.peak_bf16).value() * 1e12;
   auto const moving = on.memory_bandwidth.value() > 0 ? moved / (on.memory_bandwidth.value() * 1e9) : 0.0;

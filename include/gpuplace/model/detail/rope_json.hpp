@@ -119,7 +119,7 @@ inline result<void> read_rope(json_fields const& fields, model_config& config) {
   if (partial != 1) return fields.refuse(errc::unsupported, "partial_rotary_factor", "turns a part of each head only");
   rope_reader const reader(fields, config.max_positions);
   if (config.family == architecture::gemma3) return read_gemma3_rope(fields, reader, config);
-  GPUPLACE_TRY(auto const theta, fields.positive_or("rope_theta", 10000));
+  GPUPLACE_TRY(auto const theta, fields.positive_or("rope_theta", config.family == architecture::mixtral ? 1e6 : 10000));
   char const* const key = fields.find("rope_parameters") ? "rope_parameters" : "rope_scaling";
   GPUPLACE_TRY(auto const* const object, fields.object_at(key));
   GPUPLACE_TRY(config.rope, reader.read(object, key, theta));

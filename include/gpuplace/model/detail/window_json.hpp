@@ -76,10 +76,16 @@ inline result<void> read_gemma_window(json_fields const& fields, model_config& c
   return {};
 }
 
+/// Every layer of a Mixtral slides where a window is named; the class has none of its own.
+inline result<void> read_mixtral_window(json_fields const& fields, model_config& config) {
+  return fields.find("sliding_window") ? read_mistral_window(fields, config) : result<void>{};
+}
+
 inline result<void> read_window(json_fields const& fields, model_config& config) {
   switch (config.family) {
     case architecture::llama: return {};
     case architecture::mistral: return read_mistral_window(fields, config);
+    case architecture::mixtral: return read_mixtral_window(fields, config);
     case architecture::qwen2:
     case architecture::qwen3: return read_qwen_window(fields, config);
     case architecture::gemma2:
