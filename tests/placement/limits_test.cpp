@@ -24,6 +24,10 @@ TEST(limits, lists_and_maps_mean_what_hugging_face_users_expect) {
   EXPECT_EQ(applied(R"({"0": "75GiB", "2": "75GiB"})"), "0=75.0 GiB 2=75.0 GiB");
   EXPECT_EQ(applied(R"({"0": "75GiB", "1": 0, "2": 1073741824})"), "0=75.0 GiB 2=1.0 GiB");
   EXPECT_EQ(applied("9GB"), "0=8.4 GiB");
+  EXPECT_EQ(applied(R"(["75GiB", 0, "9GB"])"), "0=75.0 GiB 2=8.4 GiB");
+  EXPECT_EQ(applied("['75GiB', 1073741824]"), "0=75.0 GiB 1=1.0 GiB") << "as Python writes it";
+  EXPECT_EQ(applied(R"({"10": "1GiB", "9": "2GiB", "0": "3GiB"})", 12), "0=3.0 GiB 9=2.0 GiB 10=1.0 GiB")
+      << "by number, not as text";
   EXPECT_EQ(applied("75 GiB, 512MB,1073741824"), "0=75.0 GiB 1=488.3 MiB 2=1.0 GiB");
   EXPECT_EQ(applied("{0: '70GiB', 2: \"1.5GiB\"}"), "0=70.0 GiB 2=1.5 GiB");
   EXPECT_EQ(applied(R"({"cuda:1": "70GiB"})"), "1=70.0 GiB");
@@ -45,7 +49,7 @@ TEST(limits, more_than_there_is_is_lowered_with_a_note) {
 
 TEST(limits, refuses_nonsense) {
   for (auto const* text : {"", " ", "lots", "-3GiB", R"({"0": "5XB"})", "{", "{}", R"({"a": "1GiB"})", R"({"0": -1})",
-                           R"({"0": null})", "1GiB,,2GiB", "1GiB,", R"(["1GiB"])"})
+                           R"({"0": null})", "1GiB,,2GiB", "1GiB,", "[]", "[", R"([["1GiB"]])", R"([null])", R"(["1GiB" "2GiB"])"})
     EXPECT_TRUE(parse_memory_limits(text).has_error()) << text;
   EXPECT_EQ(parse_memory_limits(R"({"cpu": "30GiB"})").error().code, errc::unsupported);
   EXPECT_EQ(applied(R"({"7": "5GiB"})", 2), "not_found");

@@ -59,7 +59,7 @@ inline result<std::pair<std::size_t, bytes>> read_limit(std::string const& key, 
 
 }  // namespace detail
 
-/// Reads "75GiB,75GiB", {"0": "70GiB", "cuda:2": 64000000000}, or Python's {0: "70GiB"}.
+/// Reads "75GiB,75GiB", ["75GiB", "75GiB"], {"0": "70GiB", "cuda:2": 64000000000}, or Python's {0: "70GiB"}.
 /// Errors:     errc::invalid_argument for anything else; errc::malformed for broken JSON;
 ///             errc::unsupported for `cpu`, `disk` and `mps`
 inline result<memory_limits> parse_memory_limits(std::string_view text) {
@@ -73,6 +73,15 @@ inline result<memory_limits> parse_memory_limits(std::string_view text) {
       GPUPLACE_TRY(auto const entry, detail::read_limit(key, value));
       if (!limits.by_position.insert(entry).second)
         return detail::bad_limits("device " + std::to_string(entry.first) + " has two limits");
+    }
+    return limits;
+  }
+  if (body.front() == '[') {
+    GPUPLACE_TRY(auto const list, parse_json_or_python(body, "max_memory"));
+    if (!list.is_array() || list.empty()) return detail::bad_limits("'" + std::string(body) + "' is not a list of limits");
+    for (auto const& value : list) {
+      GPUPLACE_TRY(auto const entry, detail::read_limit(std::to_string(limits.by_position.size()), value));
+      limits.by_position.insert(entry);
     }
     return limits;
   }
