@@ -110,6 +110,47 @@ TEST(simulated_backend, a_lost_device_is_skipped_by_routers_and_refused_by_start
   EXPECT_EQ(why->code, errc::device_lost);
 }
 
+TEST(simulated_backend, a_batch_that_takes_tokens_back_begins_again_elsewhere_and_one_that_does_not_says_what_it_lost) {
+  for (bool const takes_back : {true, false}) {
+    ladder l;
+    deployment d{l.loop, l.settings.devices, l.settings.work, data_parallel{2}, whole{}, round_robin{}, l.backend};
+    std::vector<generation_request> requests(2);
+    for (std::size_t i = 0; i < 2; ++i) {
+      requests[i].index = i;
+      requests[i].prompt = {1, 2, 3};
+      requests[i].max_tokens = 8;
+    }
+    std::vector<std::size_t> kept(2), restarts;
+    batch_sinks sinks;
+    sinks.on_tokens = [&](std::size_t i, std::size_t instance, token_piece const& fresh) {
+      kept[i] += fresh.tokens.size();
+      if (instance == 0 && kept[i] == 3) l.backend.lose({device_kind::cuda, 0, {}});
+    };
+    if (takes_back)
+      sinks.on_restart = [&](std::size_t i, error const& why) {
+        EXPECT_EQ(why.where, "cuda:0");
+        restarts.push_back(i);
+        kept[i] = 0;
+      };
+    std::vector<result<generation>> all;
+    d.async_start([&](result<void> started) {
+      ASSERT_TRUE(started);
+      d.async_generate_all(requests, sinks, [&](auto done) { all = std::move(done); });
+    });
+    l.loop.run();
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_TRUE(all[1].has_value());
+    if (takes_back) {
+      EXPECT_EQ(restarts, std::vector<std::size_t>{0});
+      ASSERT_TRUE(all[0].has_value()) << all[0].error();
+      EXPECT_EQ(all[0]->instance, 1U);
+      EXPECT_EQ(kept, (std::vector<std::size_t>{8, 8})) << "every token is told once since the last restart";
+    } else {
+      EXPECT_EQ(all[0].error().code, errc::device_lost);
+    }
+  }
+}
+
 TEST(simulated_backend, a_request_that_told_a_token_is_not_begun_again_and_the_last_device_ends_all) {
   ladder l;
   deployment d{l.loop, l.settings.devices, l.settings.work, data_parallel{2}, whole{}, round_robin{}, l.backend};

@@ -23,10 +23,13 @@ struct batch_source {
   std::size_t in_flight = default_requests_held;
 };
 
-/// Told how a batch goes on, one call at a time; either may be empty.
+/// Told how a batch goes on, one call at a time; any may be empty.
 struct batch_sinks {
   /// New tokens of request `index`, which runs on `instance`.
   std::function<void(std::size_t index, std::size_t instance, token_piece const&)> on_tokens;
+  /// Request `index` lost its device and begins again on another instance: the tokens told of it are void, and come anew.
+  /// Where this is empty, a request of which tokens were told ends with errc::device_lost instead.
+  std::function<void(std::size_t index, error const& why)> on_restart;
   /// The result of request `index`.
   std::function<void(std::size_t index, result<generation> const&)> on_result;
 };

@@ -39,6 +39,7 @@ batch_source batch_run::source(std::size_t in_flight) {
 batch_sinks batch_run::sinks() {
   return {.on_tokens = [this](std::size_t, std::size_t replica,
                               std::span<token_id const> tokens) { bar_.add_tokens(replica, tokens.size()); },
+          .on_restart = [this](std::size_t, error const& why) { restarted(why); },
           .on_result = [this](std::size_t i, result<generation> const& outcome) { take(i, outcome); }};
 }
 
@@ -68,13 +69,22 @@ void batch_run::take(std::size_t index, result<generation> const& outcome) {
     write(index, outcome);
     bar_.add_finished();
   } else if (!outcome && outcome.error().code == errc::unavailable) {
-    give_up({errc::unavailable, "every replica has lost its devices", "run", "check the devices, then repeat the command"});
+    give_up({errc::unavailable, "every replica has lost its devices" + first_loss(), "run",
+             "check the devices, then repeat the command"});
   }
   if (!outcome) {
     if (summary_.failed() == 0) first_failure_ = outcome.error().message();
     summary_.add_failure();
   }
   in_flight_.erase(index);
+}
+
+std::string batch_run::first_loss() const {
+  return first_failure_.empty() ? "" : "; the first: " + first_failure_.substr(0, first_failure_.find('\n'));
+}
+
+void batch_run::restarted(error const& why) {
+  if (lost_.insert(why.where).second) bar_.say(why.where + ": " + why.what + "; its prompts begin again on the other replicas");
 }
 
 void batch_run::write(std::size_t index, result<generation> const& outcome) {

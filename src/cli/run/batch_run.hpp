@@ -14,6 +14,8 @@
 
 #include <functional>
 #include <optional>
+#include <set>
+#include <string>
 #include <unordered_map>
 
 namespace gpuplace::cli {
@@ -44,6 +46,8 @@ public:
 
   run_summary& summary() { return summary_; }
   std::string const& first_failure() const { return first_failure_; }
+  // The same on one line, to follow other words.
+  std::string first_loss() const;
 
 private:
   struct asked {
@@ -55,6 +59,7 @@ private:
   void take(std::size_t index, result<generation> const& outcome);
   void write(std::size_t index, result<generation> const& outcome);
   std::string text_of(generation const& g, std::vector<std::string> const& stop) const;
+  void restarted(error const& why);
   void give_up(error why);
 
   batch_parts with_;
@@ -65,6 +70,7 @@ private:
   std::optional<answer_printer> printer_;  // absent where the answers go to a file
   std::optional<error> broken_;
   std::string first_failure_;
+  std::set<std::string> lost_;  // devices whose loss was said
 };
 
 }  // namespace gpuplace::cli

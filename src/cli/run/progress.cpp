@@ -32,6 +32,11 @@ void progress::add_finished() {
   draw_if_due();
 }
 
+void progress::say(std::string const& words) {
+  fmt::print(stderr, "{}{}\n", terminal_ ? "\r\x1b[K" : "", words);
+  std::fflush(stderr);
+}
+
 void progress::finish() {
   draw();
   if (terminal_) fmt::print(stderr, "\n");

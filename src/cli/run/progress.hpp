@@ -16,6 +16,8 @@ public:
 
   void add_tokens(std::size_t replica, std::size_t count);
   void add_finished();
+  // Words of their own line, above the bar.
+  void say(std::string const& words);
   void finish();
 
   // Tokens of each replica so far.

@@ -67,8 +67,10 @@ result<plan> open_plan(run_options const& options, machine const& on, workload c
   return make_plan(on, work, allocation, partition, settings);
 }
 
-// What decides a run's answers. Where they are computed does not: a run may go on upon other devices.
-nlohmann::json identity_of(run_options const& options, model_description const& model, spooled_prompts const& prompts) {
+// What decides a run's answers. Where they are computed does not: a run may go on upon other devices, or with other settings of
+// its backend.
+nlohmann::json identity_of(run_options const& options, model_description const& model, spooled_prompts const& prompts,
+                           std::string const& backend) {
   return {{"model", model.fingerprint},
           {"dtype", to_string(model.type)},
           {"prompts", prompts.hash},
@@ -89,7 +91,7 @@ nlohmann::json identity_of(run_options const& options, model_description const& 
           {"stop", options.stop},
           {"raw", options.raw},
           {"token_ids", options.token_ids},
-          {"backend", options.backend}};
+          {"backend", backend}};
 }
 
 result<void> start(fleet_type& served, boost::asio::io_context& loop) {
@@ -146,8 +148,9 @@ result<ending> generate(fleet_type& served, boost::asio::io_context& loop, batch
   if (!ended) return ended.error();
   if (!whole && by_user.seen()) return ending::interrupted;
   if (!whole)
-    return error{errc::device_lost, std::to_string(count - with.rows.done_count()) + " prompts lost the devices they ran on", "run",
-                 "repeat the command"};
+    return error{errc::device_lost,
+                 std::to_string(count - with.rows.done_count()) + " prompts lost the devices they ran on" + batch.first_loss(),
+                 "run", "repeat the command"};
   GPUPLACE_CHECK(write_output(with.options, with.rows, count));
   if (batch.summary().failed() == 0) return ending::complete;
   return error{errc::unavailable,
@@ -171,7 +174,7 @@ result<ending> run_prompts(run_options const& options) {
   auto const& description = work.models.front().model;
   auto const& model = placed.models.front();
   GPUPLACE_TRY(auto const side, open_text(description.source, options.raw));
-  GPUPLACE_TRY(auto const resumed, rows.begin(identity_of(options, description, prompts), prompts.count));
+  GPUPLACE_TRY(auto const resumed, rows.begin(identity_of(options, description, prompts, backend.name), prompts.count));
   fmt::print(stderr, "{}\n{}\n{}", topology::to_table(on.all), plan_text(placed),
              allocation_text(model, prompts.count, router.label));
   if (resumed > 0) fmt::print(stderr, "going on with a run that has answered {} of {} prompts\n", resumed, prompts.count);

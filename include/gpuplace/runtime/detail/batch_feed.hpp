@@ -75,13 +75,14 @@ private:
     auto request = source_.read(i);
     if (!request) return;
     if (!*request) return tell(i, request->error());
-    placed_sink on_tokens;
+    placed_sink sink;
     if (sinks_.on_tokens)
-      on_tokens = [self = shared_from_this(), i](std::size_t instance, token_piece const& fresh) {
+      sink.tokens = [self = shared_from_this(), i](std::size_t instance, token_piece const& fresh) {
         self->sinks_.on_tokens(i, instance, fresh);
       };
+    if (sinks_.on_restart) sink.restart = [self = shared_from_this(), i](error const& why) { self->sinks_.on_restart(i, why); };
     cancels_.emplace(i, nullptr);
-    cancels_[i] = start_(**std::move(request), where_, std::move(on_tokens), [self = shared_from_this(), i](result<generation> g) {
+    cancels_[i] = start_(**std::move(request), where_, std::move(sink), [self = shared_from_this(), i](result<generation> g) {
       self->cancels_.erase(i);
       self->tell(i, g);
       self->fill();

@@ -88,7 +88,7 @@ public:
   cancel_function generate(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
                            generation_handler on_end) {
     placed_sink sink;
-    if (on_tokens) sink = [on_tokens = std::move(on_tokens)](std::size_t, token_piece const& fresh) { on_tokens(fresh); };
+    if (on_tokens) sink.tokens = [on_tokens = std::move(on_tokens)](std::size_t, token_piece const& fresh) { on_tokens(fresh); };
     return route(std::move(request), true, where, std::move(sink), std::move(on_end));
   }
 
@@ -107,7 +107,9 @@ public:
                                batch_handler on_end) {
     auto const all = std::make_shared<gathering>(std::move(requests), std::move(sinks));
     return generate_from({.count = all->requests.size(), .read = [all](std::size_t i) { return std::move(all->requests[i]); }},
-                         {.on_tokens = all->sinks.on_tokens, .on_result = [all](std::size_t i, auto const& g) { all->take(i, g); }},
+                         {.on_tokens = all->sinks.on_tokens,
+                          .on_restart = all->sinks.on_restart,
+                          .on_result = [all](std::size_t i, auto const& g) { all->take(i, g); }},
                          std::move(where), [all, on_end = std::move(on_end)](std::size_t) { on_end(std::move(all->results)); });
   }
 
@@ -170,11 +172,11 @@ private:
     batch_sinks sinks;
   };
 
-  cancel_function route(generation_request request, bool alone, boost::asio::any_io_executor const& where, placed_sink on_tokens,
+  cancel_function route(generation_request request, bool alone, boost::asio::any_io_executor const& where, placed_sink sink,
                         generation_handler on_end) {
     auto const chosen = choose(request, alone);
     if (!chosen) return refuse<result<generation>>(where, std::move(on_end), chosen.error());
-    return std::make_shared<routed>(this->shared_from_this(), std::move(request), instances_.size(), where, std::move(on_tokens),
+    return std::make_shared<routed>(this->shared_from_this(), std::move(request), instances_.size(), where, std::move(sink),
                                     std::move(on_end))
         ->run(*chosen);
   }

@@ -15,23 +15,26 @@
 
 namespace gpuplace::detail {
 
-/// New tokens and the instance they come from.
-using placed_sink = std::function<void(std::size_t instance, token_piece const&)>;
+/// Hears how one request goes on; either may be empty.
+struct placed_sink {
+  std::function<void(std::size_t instance, token_piece const&)> tokens;  ///< new tokens and the instance they come from
+  std::function<void(error const&)> restart;                             ///< what was told is void: the request begins again
+};
 
-/// A request whose instance loses a device before anybody heard a token of it begins again on another instance, at most once
-/// on each. What was told cannot be taken back: such a request ends with errc::device_lost.
+/// A request whose instance loses a device begins again on another instance, at most once on each. Who heard tokens of it must
+/// be able to take them back: without a `restart` such a request ends with errc::device_lost.
 /// @tparam Fleet  has  choose(request, alone),  start_on(instance, request, where, sink, handler)  and  observe(instance, result)
 template <class Fleet>
 class routed_request : public std::enable_shared_from_this<routed_request<Fleet>> {
 public:
   /// @param attempts  how many instances may be tried
   routed_request(std::shared_ptr<Fleet> fleet, generation_request request, std::size_t attempts, boost::asio::any_io_executor where,
-                 placed_sink on_tokens, generation_handler on_end)
+                 placed_sink sink, generation_handler on_end)
       : fleet_(std::move(fleet)),
         request_(std::move(request)),
         attempts_(attempts),
         where_(std::move(where)),
-        on_tokens_(std::move(on_tokens)),
+        sink_(std::move(sink)),
         on_end_(std::move(on_end)) {}
 
   cancel_function run(std::size_t at) {
@@ -48,10 +51,10 @@ private:
   void go(std::size_t at) {
     auto request = --attempts_ > 0 ? request_ : std::move(request_);
     token_sink sink;
-    if (on_tokens_)
+    if (sink_.tokens)
       sink = [self = this->shared_from_this(), at](token_piece const& fresh) {
         self->told_ = true;
-        self->on_tokens_(at, fresh);
+        self->sink_.tokens(at, fresh);
       };
     stop_.set(fleet_->start_on(at, std::move(request), where_, std::move(sink),
                                [self = this->shared_from_this(), at](result<generation> g) { self->ended(at, std::move(g)); }));
@@ -61,8 +64,13 @@ private:
     if (g) g->instance = at;
     fleet_->observe(at, g);
     bool const lost = !g && g.error().code == errc::device_lost;
-    if (lost && !told_ && attempts_ > 0 && !cancelled_)
-      if (auto const other = fleet_->choose(request_, true); other && *other != at) return go(*other);
+    bool const free_to_restart = !told_ || sink_.restart;
+    if (lost && free_to_restart && attempts_ > 0 && !cancelled_)
+      if (auto const other = fleet_->choose(request_, true); other && *other != at) {
+        if (sink_.restart) sink_.restart(g.error());
+        told_ = false;
+        return go(*other);
+      }
     auto const on_end = std::move(on_end_);
     on_end(std::move(g));
   }
@@ -71,7 +79,7 @@ private:
   generation_request request_;
   std::size_t attempts_;
   boost::asio::any_io_executor where_;
-  placed_sink on_tokens_;
+  placed_sink sink_;
   generation_handler on_end_;
   late_cancel stop_;
   std::atomic<bool> cancelled_{false};
