@@ -107,13 +107,13 @@ inline split_bound bound_of(plan const& p, model_plan const& planned, replica co
   std::vector<bytes> limits;
   for (std::size_t s = 0; s < spans.size(); ++s) {
     auto const at = std::ranges::find(positions, spans[s].device);
-    auto const place = static_cast<std::size_t>(at - positions.begin());
+    auto const nth = static_cast<std::size_t>(at - positions.begin());
     if (at == positions.end()) {
       auto const* const listed = find_device(p, r.stages[s].device);
       positions.push_back(spans[s].device);
       limits.push_back(view.capacity(spans[s].device) - (listed ? listed->used_bytes : bytes{}));
     }
-    limits[place] += r.stages[s].used_bytes();
+    limits[nth] += r.stages[s].used_bytes();
   }
   split_bound bound;
   if (positions.size() > detail::most_bound_devices) return bound;

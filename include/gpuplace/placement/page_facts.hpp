@@ -55,14 +55,14 @@ inline pictured_machine picture_of(plan const& p, topology::graph const& g) {
     hosts.push_back(p.devices[d].id.host);
     ++sizes[hosts.back()];
   }
-  auto const place = [&](std::size_t v) -> std::optional<std::size_t> {
+  auto const listed_at = [&](std::size_t v) -> std::optional<std::size_t> {
     if (g[v].kind != topology::vertex_kind::device) return std::nullopt;
     auto const at = places.find(g.devices()[g[v].device].id);
     return at == places.end() ? std::nullopt : std::optional(at->second);
   };
   std::map<std::string, int> switched;
   for (auto const v : g.device_vertices()) {
-    auto const d = place(v);
+    auto const d = listed_at(v);
     if (!d) continue;
     made.devices[*d].numa = g[v].numa;
     int nvlinks = 0;
@@ -77,7 +77,7 @@ inline pictured_machine picture_of(plan const& p, topology::graph const& g) {
         rate = gigabytes_per_second{rate.value() + way.bandwidth.value()};
         kind = way.kind;
       }
-      if (auto const to = place(other); to && *to > *d && is_bundle(way.kind) && hosts[*to] == hosts[*d])
+      if (auto const to = listed_at(other); to && *to > *d && is_bundle(way.kind) && hosts[*to] == hosts[*d])
         made.links.push_back({*d, *to, way.label(), way.nvlinks});
     }
     if (nvlinks > 0 && ++switched[hosts[*d]] == 1)
