@@ -10,8 +10,7 @@
 #include <gpuplace/plan/html.hpp>
 #include <gpuplace/plan/json.hpp>
 #include <gpuplace/plan/tree.hpp>
-#include <gpuplace/topology/read.hpp>
-#include <gpuplace/topology/visible.hpp>
+#include <gpuplace/topology/graph.hpp>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
@@ -45,9 +44,7 @@ result<void> print_explanation(plan const& made, machine const& on, workload con
   return {};
 }
 
-result<void> print_page(plan const& made, machine const& on, workload const& work, planning_options const& options) {
-  GPUPLACE_TRY(auto read, topology::read(options.topology));
-  GPUPLACE_TRY(auto const graph, topology::visible_graph(std::move(read), topology::this_environment()));
+result<void> print_page(plan const& made, machine const& on, workload const& work, topology::graph const& graph) {
   auto shown = made;
   GPUPLACE_TRY(auto const facts, page_facts_of(made, models_of(work), on.view, graph));
   shown.notes.clear();  // the explanation has them
@@ -56,6 +53,8 @@ result<void> print_page(plan const& made, machine const& on, workload const& wor
 }
 
 result<void> print_comparison(plan_options const& options) {
+  if (options.format != "text" && options.format != "json")
+    return error{errc::unsupported, "a comparison has no format " + options.format, "--compare", "use --format text or json"};
   GPUPLACE_TRY(auto const on, open_machine(options.planning));
   GPUPLACE_TRY(auto const work, open_workload(options.planning));
   auto const& known = *options.planning.known;
@@ -75,7 +74,10 @@ result<void> print_comparison(plan_options const& options) {
 
 result<void> print_plan(plan_options const& options) {
   if (options.compare) return print_comparison(options);
-  GPUPLACE_TRY(auto const on, open_machine(options.planning));
+  GPUPLACE_TRY(auto graph, open_graph(options.planning));
+  bool const page = options.format == "html";
+  auto const pictured = page ? graph : topology::graph{};
+  GPUPLACE_TRY(auto const on, open_machine(options.planning, std::move(graph)));
   GPUPLACE_TRY(auto const work, open_workload(options.planning));
   GPUPLACE_TRY(auto const allocation, open_allocation(options.planning));
   GPUPLACE_TRY(auto const partition, open_partition(options.planning));
@@ -87,8 +89,8 @@ result<void> print_plan(plan_options const& options) {
   } else if (options.format == "device-map") {
     GPUPLACE_TRY(auto const modules, to_device_map(made));
     fmt::print("{}\n", modules.dump(2));
-  } else if (options.format == "html") {
-    return print_page(made, on, work, options.planning);
+  } else if (page) {
+    return print_page(made, on, work, pictured);
   } else {
     auto shown = made;
     if (options.explain) shown.notes.clear();  // the explanation has them
@@ -118,9 +120,12 @@ void add_plan(CLI::App& app, action& chosen) {
       ->check(CLI::IsMember({"text", "json", "device-map", "dot", "html"}))
       ->capture_default_str();
   command->add_flag("--explain", options->explain, "After the text: stage and hop times, room on each device, what binds first");
-  auto* const compare = command->add_flag("--compare", options->compare,
-                                          "Instead of a plan: what strategies give beside each other, the best marked *;\n"
-                                          "every partition that needs no arguments, under --allocation");
+  auto* const compare = command->add_flag(
+      "--compare", options->compare,
+      "Instead of a plan: what strategies give beside each other, the best marked *;\n"
+      "every partition that needs no arguments, under --allocation; with an order of its own: --strategy 'balanced(reorder)'");
+  for (auto const* const not_compared : {"--explain", "--device-map", "--reorder"})
+    compare->excludes(command->get_option(not_compared));
   command->add_option("--strategy", options->strategies, "With --compare: ALLOCATION/PARTITION, or one of them; several times")
       ->type_name("SPEC")
       ->needs(compare);

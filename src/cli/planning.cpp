@@ -94,9 +94,18 @@ device_group part_of(device_group const& view, double part) {
 
 }  // namespace
 
+result<topology::graph> open_graph(planning_options const& options) {
+  GPUPLACE_TRY(auto graph, topology::read(options.topology));
+  return topology::visible_graph(std::move(graph), topology::this_environment());
+}
+
 result<machine> open_machine(planning_options const& options) {
-  GPUPLACE_TRY(auto const graph, topology::read(options.topology));
-  GPUPLACE_TRY(auto const all, topology::visible(graph));
+  GPUPLACE_TRY(auto visible, open_graph(options));
+  return open_machine(options, std::move(visible));
+}
+
+result<machine> open_machine(planning_options const& options, topology::graph visible) {
+  auto const all = topology::all_devices(std::move(visible));
   if (all.empty())
     return error{errc::not_found, "no device is visible", options.topology,
                  "check CUDA_VISIBLE_DEVICES, or name another --topology"};

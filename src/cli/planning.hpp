@@ -16,6 +16,9 @@
 namespace CLI {
 class App;
 }
+namespace gpuplace::topology {
+class graph;
+}
 
 namespace gpuplace::cli {
 
@@ -46,6 +49,10 @@ struct machine {
   std::vector<std::string> notes;
 };
 result<machine> open_machine(planning_options const& options);
+result<machine> open_machine(planning_options const& options, topology::graph visible);
+
+// The topology alone.
+result<topology::graph> open_graph(planning_options const& options);
 
 // The models with their demand. `sequences` is taken where the command line names none. @param requests  expected; 0: unknown
 result<workload> open_workload(planning_options const& options, std::int64_t sequences = 1, std::int64_t requests = 0);

@@ -96,6 +96,13 @@ class DeviceMaps(unittest.TestCase):
         self.assertIn('{"model": 0, "lm_head": 0}', completed)
         self.assertIn("--max-memory leaves out", refused("cuda:1", "--max-memory", '{"0": "70GiB"}'))
 
+    def test_a_comparison_refuses_what_it_would_pass_over(self):
+        for option in (("--device-map", "0"), ("--reorder",), ("--explain",)):
+            self.assertEqual(call("plan", *self.BASE, "--compare", *option).returncode, 2, option)
+        drawn = call("plan", *self.BASE, "--compare", "--format", "html")
+        self.assertEqual((drawn.returncode, drawn.stdout), (1, ""))
+        self.assertIn("no format html", drawn.stderr)
+
     def test_it_stands_for_the_partition(self):
         self.assertEqual(call("plan", *self.BASE, "--device-map", "0", "--partition", "even").returncode, 2)
 

@@ -53,6 +53,8 @@ void add_bench_placement(CLI::App& bench, action& chosen) {
       "Without --strategy every registered pair that needs no arguments takes part. Figures are the cost model's.");
   add_planning_options(*command, options->planning);
   command->get_option("--model")->required();
+  for (auto const* const said_by_strategies : {"--device-map", "--reorder"})
+    command->remove_option(command->get_option(said_by_strategies));
   command->add_option("--strategy", options->strategies, "ALLOCATION/PARTITION, or one of them; may be given several times")
       ->type_name("SPEC");
   command->add_option("--format", options->format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
