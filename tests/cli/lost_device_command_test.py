@@ -2,17 +2,23 @@
 import json, os, pathlib, shutil, tempfile, unittest
 from command import CONFIG, DATA, call
 
-PLUGIN = os.environ["GPUPLACE_LOSING_BACKEND"]
+PLUGIN, BREAKING = os.environ["GPUPLACE_LOSING_BACKEND"], os.environ["GPUPLACE_BREAKING_BACKEND"]
 COUNT = 24
+
+
+def small_model(folder):
+    """A model with a tokenizer and no weights: the backends here need none."""
+    model = folder / "model"
+    model.mkdir()
+    (model / "config.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": 2}))
+    shutil.copy(DATA / "text" / "llama3.tokenizer.json", model / "tokenizer.json")
+    return model
 
 
 class LostDevice(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
-        model = self.folder / "model"
-        model.mkdir()
-        (model / "config.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": 2}))
-        shutil.copy(DATA / "text" / "llama3.tokenizer.json", model / "tokenizer.json")
+        model = small_model(self.folder)
         self.output = self.folder / "out.jsonl"
         prompts = self.folder / "prompts.jsonl"
         prompts.write_text("".join(json.dumps({"prompt": f"number {i} of them", "max_tokens": 4 + i % 7}) + "\n" for i in range(COUNT)))
@@ -74,6 +80,47 @@ class LostDevice(unittest.TestCase):
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertRegex(again.stderr, r"going on with a run that has answered \d+ of 24 prompts")
         self.assertEqual(self.answers(self.rows()), self.whole())
+
+
+class LostReplicas(unittest.TestCase):
+    """With a backend that repeats each prompt and loses its devices after so many answers."""
+    COUNT = 40
+
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.output = self.folder / "out.jsonl"
+        self.model = small_model(self.folder)
+        (self.folder / "in.txt").write_text("".join(f"prompt {i}\n" for i in range(self.COUNT)))
+
+    def run_with(self, backend, *arguments):
+        return call("run", "--model", self.model, "--raw", "--prompts", self.folder / "in.txt", "--output", self.output, "--topology", "uniform:2x8GiB",
+                    "--allocation", "data_parallel(2)", "--plugin", BREAKING, "--backend", backend, *arguments)
+
+    def rows(self):
+        return [json.loads(line) for line in self.output.read_text().splitlines()]
+
+    def test_the_other_replica_answers_what_was_in_flight(self):
+        for routing in ("contiguous_shards", "round_robin", "least_loaded"):
+            with self.subTest(routing):
+                self.output.unlink(missing_ok=True)
+                done = self.run_with("breaking(3)", "--routing", routing, "--restart")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                rows = self.rows()
+                self.assertEqual([(r["index"], r["text"]) for r in rows], [(i, f"prompt {i}") for i in range(self.COUNT)])
+                self.assertEqual(sum(r["replica"] == 0 for r in rows), 3)
+                self.assertEqual(sum(r["replica"] == 1 for r in rows), self.COUNT - 3)
+
+    def test_with_every_device_lost_the_finished_rows_are_kept(self):
+        done = self.run_with("breaking(3:5)")
+        self.assertEqual(done.returncode, 1)
+        self.assertFalse(self.output.exists())
+        self.assertIn("every replica has lost its devices", done.stderr)
+        self.assertIn(f"8 of {self.COUNT} answers are kept", done.stderr)
+        again = self.run_with("breaking(0)")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        rows = self.rows()
+        self.assertEqual([(r["index"], r["text"]) for r in rows], [(i, f"prompt {i}") for i in range(self.COUNT)])
+        self.assertEqual(sum(r["replica"] == 0 for r in rows), 3)
 
 
 if __name__ == "__main__":

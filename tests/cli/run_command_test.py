@@ -192,47 +192,6 @@ class LongBatches(unittest.TestCase):
 
 
 
-@unittest.skipUnless(MODEL.exists(), "GPUPLACE_TEST_MODELS names no folder with SmolLM2-135M-Instruct")
-class LostDevices(unittest.TestCase):
-    """With a backend that repeats each prompt and loses its devices after so many answers."""
-    COUNT = 40
-
-    def setUp(self):
-        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.output = self.folder / "out.jsonl"
-        (self.folder / "in.txt").write_text("".join(f"prompt {i}\n" for i in range(self.COUNT)))
-
-    def run_with(self, backend, *arguments):
-        return call("run", "--model", MODEL, "--raw", "--prompts", self.folder / "in.txt", "--output", self.output, "--topology", "uniform:2x8GiB",
-                    "--allocation", "data_parallel(2)", "--plugin", os.environ["GPUPLACE_BREAKING_BACKEND"], "--backend", backend, *arguments)
-
-    def rows(self):
-        return [json.loads(line) for line in self.output.read_text().splitlines()]
-
-    def test_the_other_replica_answers_what_was_in_flight(self):
-        for routing in ("contiguous_shards", "round_robin", "least_loaded"):
-            with self.subTest(routing):
-                self.output.unlink(missing_ok=True)
-                done = self.run_with("breaking(3)", "--routing", routing, "--restart")
-                self.assertEqual(done.returncode, 0, done.stderr)
-                rows = self.rows()
-                self.assertEqual([(r["index"], r["text"]) for r in rows], [(i, f"prompt {i}") for i in range(self.COUNT)])
-                self.assertEqual(sum(r["replica"] == 0 for r in rows), 3)
-                self.assertEqual(sum(r["replica"] == 1 for r in rows), self.COUNT - 3)
-
-    def test_with_every_device_lost_the_finished_rows_are_kept(self):
-        done = self.run_with("breaking(3:5)")
-        self.assertEqual(done.returncode, 1)
-        self.assertFalse(self.output.exists())
-        self.assertIn("every replica has lost its devices", done.stderr)
-        self.assertIn(f"8 of {self.COUNT} answers are kept", done.stderr)
-        again = self.run_with("breaking(0)")
-        self.assertEqual(again.returncode, 0, again.stderr)
-        rows = self.rows()
-        self.assertEqual([(r["index"], r["text"]) for r in rows], [(i, f"prompt {i}") for i in range(self.COUNT)])
-        self.assertEqual(sum(r["replica"] == 0 for r in rows), 3)
-
-
 class Refusals(unittest.TestCase):
     def refused(self, *arguments, code=1):
         done = call("run", *arguments)
