@@ -63,11 +63,11 @@ inline demand demand_of(model_plan const& planned) {
           .head = planned.head};
 }
 
+/// As a plan's tree has it, and microseconds below one millisecond.
 inline std::string time_text(seconds t) {
+  if (t >= seconds{1e-3}) return duration_text(t);
   std::array<char, 48> text{};
-  if (t >= seconds{1}) std::snprintf(text.data(), text.size(), "%.2f s", t.count());
-  else if (t >= seconds{1e-3}) std::snprintf(text.data(), text.size(), "%.2f ms", 1e3 * t.count());
-  else std::snprintf(text.data(), text.size(), "%.1f us", 1e6 * t.count());
+  std::snprintf(text.data(), text.size(), "%.1f us", 1e6 * t.count());
   return text.data();
 }
 

@@ -302,10 +302,7 @@ private:
 }  // namespace detail
 
 /// True if `text` looks like hwloc's XML, undamaged or not.
-inline bool is_hwloc_xml(std::string_view text) {
-  auto const start = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
-  return start != text.npos && text[start] == '<' && text.find("<topology") != text.npos;
-}
+inline bool is_hwloc_xml(std::string_view text) { return detail::is_xml_with(text, "<topology"); }
 
 /// The machine that hwloc's XML describes: NUMA nodes, host bridges, PCIe switches with the speed of their ports, network cards that
 /// the system drives, and the GPUs of NVIDIA and AMD, known by PCI class and vendor. A card's row of the table is found by what CUDA,

@@ -318,10 +318,7 @@ private:
 }  // namespace detail
 
 /// True if `text` looks like a topology file of NCCL or RCCL, undamaged or not.
-inline bool is_nccl_xml(std::string_view text) {
-  auto const start = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
-  return start != text.npos && text[start] == '<' && text.find("<system") != text.npos;
-}
+inline bool is_nccl_xml(std::string_view text) { return detail::is_xml_with(text, "<system"); }
 
 /// The machine that a topology file of NCCL, or RCCL with its xGMI links, describes: NUMA nodes, PCIe switches, network cards and
 /// GPUs as they are nested there, with the bandwidth of the slots that the file names.

@@ -17,6 +17,12 @@ namespace gpuplace::topology::detail {
 
 namespace rapidxml = boost::property_tree::detail::rapidxml;
 
+/// True if `text` looks like XML with an element that starts with `start_tag`, undamaged or not.
+inline bool is_xml_with(std::string_view text, std::string_view start_tag) {
+  auto const start = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
+  return start != text.npos && text[start] == '<' && text.find(start_tag) != text.npos;
+}
+
 /// How deep elements may nest. The parser calls itself for each level, so that a hostile file could exhaust the stack.
 inline constexpr int deepest_element = 64;
 

@@ -16,7 +16,7 @@ namespace gpuplace {
 /// Errors:     errc::does_not_fit when no split into whole units does; errc::invalid_argument for an empty group;
 ///             errc::unsupported for a group of more than 512 devices
 /// Complexity: O(sets C^2 U) a question to the search, for C classes of devices and so many sets of them
-/// Source:     for chains over uneven processors Benoit and Robert, "Mapping pipeline skeletons onto heterogeneous platforms" (2008)
+/// Source:     for chains over uneven processors: Benoit, Robert, "Mapping pipeline skeletons onto heterogeneous platforms" (2008)
 template <split_objective Objective = throughput>
 struct optimal {
   static constexpr std::string_view name = "optimal";

@@ -19,7 +19,6 @@ namespace gpuplace {
 struct stage_bound {
   bytes memory{std::numeric_limits<std::int64_t>::max()};  ///< and never more than the device's own limit
   seconds time{std::numeric_limits<double>::infinity()};   ///< of the stage, hops apart
-  friend bool operator==(stage_bound const&, stage_bound const&) = default;
 };
 
 /// What a split is to make small under such bounds: a sum over its stages and hops.

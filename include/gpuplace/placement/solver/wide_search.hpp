@@ -1,6 +1,6 @@
 #pragma once
 /// @file
-/// Splits over more uneven devices than every order of can be tried: good orders, improved step by step.
+/// Splits over so many uneven devices that not every order can be tried: good orders, improved step by step.
 
 #include <gpuplace/placement/solver/ordered_search.hpp>
 
