@@ -56,7 +56,7 @@ struct fewest_devices {
     std::vector<std::size_t> used;
     for (auto const& s : found->spans) used.push_back(s.device);
     std::ranges::sort(used);
-    found->cost = static_cast<double>(std::ranges::unique(used).begin() - used.begin());
+    found->cost = static_cast<double>(std::unique(used.begin(), used.end()) - used.begin());
     return found;
   }
   double bound(split_problem const& problem) const { return static_cast<double>(fewest_devices_bound(problem)); }
