@@ -13,7 +13,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
+#include <unordered_map>
 
 namespace gpuplace::cli {
 
@@ -193,11 +193,13 @@ result<plan> make_plan(machine const& on, workload const& work, any_allocation c
                        place_options const& settings) {
   GPUPLACE_TRY(auto made, place(on.view, work, allocation, partition, settings));
   // Excluded devices are part of the machine too: they are listed idle, with a limit of zero.
+  std::unordered_map<device_id, planned_device*> planned;
+  for (auto& d : made.devices) planned.emplace(d.id, &d);
   std::vector<planned_device> listed;
   for (std::size_t d = 0; d < on.all.size(); ++d) {
     auto const& device = on.all[d];
-    if (auto const at = std::ranges::find(made.devices, device.id, &planned_device::id); at != made.devices.end())
-      listed.push_back(std::move(*at));
+    if (auto const at = planned.find(device.id); at != planned.end())
+      listed.push_back(std::move(*at->second));
     else
       listed.push_back({.id = device.id,
                         .name = device.name,
