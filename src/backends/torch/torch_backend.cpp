@@ -102,7 +102,7 @@ result<torch_instance> torch_backend::start(replica_start const& what) const {
   GPUPLACE_TRY(auto const model, open_planned_model(planned));
   if (model.config.experts > 0)
     return error{errc::unsupported, "layers of several experts cannot be run in process yet", planned.source,
-                 "plan it for another engine (--format vllm), or run a model whose layers have one MLP"};
+                 "run the plan with transformers (--format device-map), or run a model whose layers have one MLP"};
   GPUPLACE_TRY(auto const weights, open_planned_weights(model));
   torch_detail::executor_options options;
   options.threads = options_.threads > 0 ? options_.threads : threads_of(placed, what.devices);

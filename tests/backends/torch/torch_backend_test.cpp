@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -89,6 +90,22 @@ TEST_F(torch_backend_errors, refuses_devices_it_cannot_run_on) {
 TEST_F(torch_backend_errors, refuses_adapters_and_replicas_that_are_not_there) {
   EXPECT_EQ(start([](plan& p) { p.models[0].replicas[0].adapters.push_back("poems"); }).code, errc::unsupported);
   EXPECT_EQ(start([](plan& p) { p.models[0].replicas.clear(); }).code, errc::invalid_argument);
+}
+
+/// Planned for other engines, not run in process: said before any weight is read.
+TEST_F(torch_backend_errors, refuses_layers_of_several_experts) {
+  auto const copy = std::filesystem::path(::testing::TempDir()) / ("gpuplace_experts_" + std::to_string(::getpid()));
+  std::filesystem::create_directories(copy);
+  std::ofstream(copy / "config.json") << R"({"architectures": ["MixtralForCausalLM"], "model_type": "mixtral", "hidden_size": 64,
+    "intermediate_size": 96, "num_attention_heads": 4, "num_hidden_layers": 2, "num_key_value_heads": 2, "vocab_size": 128,
+    "num_local_experts": 4, "num_experts_per_tok": 2, "rms_norm_eps": 1e-05, "max_position_embeddings": 256})";
+  auto const refused = start([&](plan& p) {
+    p.models[0].source = copy.string();
+    p.models[0].fingerprint.clear();
+  });
+  std::filesystem::remove_all(copy);
+  EXPECT_EQ(refused.code, errc::unsupported) << refused;
+  EXPECT_NE(refused.what.find("several experts"), std::string::npos) << refused;
 }
 
 /// A checkpoint may hold more than config.json accounts for: then it is another model than config.json describes.
