@@ -7,7 +7,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <random>
+#include <string>
 
 using namespace gpuplace;
 using namespace gpuplace::literals;
@@ -121,6 +125,19 @@ TEST(place, says_what_would_fit_and_it_does) {
   EXPECT_FALSE(with(context + 16, 64));
   EXPECT_TRUE(with(32768, sequences));
   EXPECT_FALSE(with(32768, sequences + 1));
+}
+
+TEST(place, gives_the_numbers_of_the_plans_that_would_fit) {
+  auto const work = t::one(t::preset("qwen2.5-14b"), {.context = 4096, .sequences = 1});
+  auto const two = place(t::gpus(2, 12_GiB), work, one_group{}, even{});
+  ASSERT_TRUE(two.has_error());
+  auto const three = place(t::gpus(3, 12_GiB), work, one_group{}, even{}).value();
+  auto const& fullest = *std::ranges::max_element(three.devices, {}, &planned_device::used_bytes);
+  std::array<char, 32> rate{};
+  std::snprintf(rate.data(), rate.size(), "%.4g tokens/s", three.predicted.front().tokens_per_second);
+  auto const line = "1 more device like cuda:1 (12.0 GiB each): " + to_string(fullest.used_bytes) + " of 12.0 GiB on " +
+                    to_string(fullest.id) + ", " + rate.data();
+  EXPECT_NE(two.error().remedy.find(line), std::string::npos) << two.error().remedy << "\nand not\n" << line;
 }
 
 TEST(place, says_which_format_and_how_many_more_devices_would_do) {

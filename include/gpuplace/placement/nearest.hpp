@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -111,36 +112,47 @@ std::size_t fewest_more(device_group const& view, Fits fits) {
 /// Whether devices that are not there could help: not where the plan names those it uses.
 enum class more_devices { may_help, cannot_help };
 
-/// Demands near `work` that fit: a shorter context, fewer sequences, weights of fewer bits, more devices.
-/// Each entry is one line for people, with the option that asks for it. Empty when none of these alone helps.
-inline std::vector<std::string> nearest_that_fit(workload const& work, device_group const& view, fits_function const& fits,
+/// A demand near one that does not fit.
+struct near_demand {
+  std::string option;     ///< how to ask for it: `--max-num-seqs 33`, `2 more devices like cuda:1 (24.0 GiB each)`
+  workload work;          ///< with the change
+  std::size_t extra = 0;  ///< devices like the view's last that it needs besides
+};
+
+/// Demands near `work` that fit: a shorter context, fewer sequences, weights of fewer bits, more devices, each change alone.
+/// Empty when none of these alone helps.
+inline std::vector<near_demand> nearest_that_fit(workload const& work, device_group const& view, fits_function const& fits,
                                                  more_devices others = more_devices::may_help) {
-  std::vector<std::string> lines;
+  std::vector<near_demand> found;
+  if (view.empty() || work.models.empty()) return found;
   auto const& load = work.models.front().load;
-  if (view.empty() || work.models.empty()) return lines;
+  auto const largest = [&](std::int64_t highest, auto const& with) {
+    auto const n = detail::largest_fitting(highest, [&](std::int64_t count) { return fits(with(count), view); });
+    return n > 0 ? std::optional(n) : std::nullopt;
+  };
   if (!load.weights_only) {
-    auto const context = detail::largest_fitting(load.context / load.kv_page, [&](std::int64_t pages) {
-      return fits(detail::with_load(work, [&](demand& d) { d.context = pages * load.kv_page; }), view);
-    });
-    if (context > 0) lines.push_back("--max-model-len " + std::to_string(context * load.kv_page));
-    auto const sequences = detail::largest_fitting(
-        load.sequences, [&](std::int64_t n) { return fits(detail::with_load(work, [&](demand& d) { d.sequences = n; }), view); });
-    if (sequences > 0) lines.push_back("--max-num-seqs " + std::to_string(sequences));
+    auto const of_pages = [&](std::int64_t n) { return detail::with_load(work, [&](demand& d) { d.context = n * load.kv_page; }); };
+    if (auto const pages = largest(load.context / load.kv_page, of_pages))
+      found.push_back({"--max-model-len " + std::to_string(*pages * load.kv_page), of_pages(*pages)});
+    auto const of_sequences = [&](std::int64_t n) { return detail::with_load(work, [&](demand& d) { d.sequences = n; }); };
+    if (auto const sequences = largest(load.sequences, of_sequences))
+      found.push_back({"--max-num-seqs " + std::to_string(*sequences), of_sequences(*sequences)});
   }
   for (auto const type : {dtype::int8, dtype::int4}) {
     if (is_quantized(work.models.front().model.type)) break;
-    if (fits(detail::in_format(work, type), view)) {
-      lines.push_back("--dtype " + std::string(to_string(type)));
-      break;
-    }
+    auto smaller = detail::in_format(work, type);
+    if (!fits(smaller, view)) continue;
+    found.push_back({"--dtype " + std::string(to_string(type)), std::move(smaller)});
+    break;
   }
-  if (others == more_devices::cannot_help) return lines;
+  if (others == more_devices::cannot_help) return found;
   if (auto const extra = detail::fewest_more(view, [&](device_group const& larger) { return fits(work, larger); }); extra > 0) {
-    auto const& model = view[view.size() - 1];
-    lines.push_back(std::to_string(extra) + " more device" + (extra == 1 ? "" : "s") + " like " + to_string(model.id) + " (" +
-                    to_string(view.capacity(view.size() - 1)) + " each)");
+    auto const last = view.size() - 1;
+    found.push_back({std::to_string(extra) + " more device" + (extra == 1 ? "" : "s") + " like " + to_string(view[last].id) + " (" +
+                         to_string(view.capacity(last)) + " each)",
+                     work, extra});
   }
-  return lines;
+  return found;
 }
 
 }  // namespace gpuplace

@@ -29,18 +29,19 @@ namespace gpuplace {
 
 namespace detail {
 
+inline std::string tokens_text(double a_second) {
+  std::array<char, 32> number{};
+  std::snprintf(number.data(), number.size(), a_second < 1e4 ? "%.4g" : "%.0f", a_second);
+  return std::string(number.data()) + " tokens/s";
+}
+
 /// A candidate that was looked at: what it is worth, or why it cannot be.
 struct considered {
   std::string label;
   double worth = 0;
   std::string refusal;  ///< empty: it fits
 
-  std::string text() const {
-    if (!refusal.empty()) return label + " (" + refusal + ")";
-    std::array<char, 32> number{};
-    std::snprintf(number.data(), number.size(), "%.4g", worth);
-    return label + " (" + number.data() + " tokens/s)";
-  }
+  std::string text() const { return label + " (" + (refusal.empty() ? tokens_text(worth) : refusal) + ")"; }
 };
 
 /// What was chosen, and what from.
@@ -103,10 +104,15 @@ inline std::string note_of_left(carried_out const& carried, device_group const& 
   return "left for others: " + text;
 }
 
+struct best_plan {
+  plan made;
+  double worth = 0;  ///< tokens a second, as candidates are compared
+};
+
 /// The best candidate's plan, of equals the one that takes less memory; its notes name the others.
 template <allocation_strategy A, partition_strategy P>
-result<plan> best_of(workload const& work, device_group const& view, A const& allocation, P const& partition,
-                     place_options const& options) {
+result<best_plan> best_of(workload const& work, device_group const& view, A const& allocation, P const& partition,
+                          place_options const& options) {
   GPUPLACE_TRY(auto const proposals, allocation.propose(work, view));
   std::optional<carried_out> best;
   std::vector<model_prediction> predicted;
@@ -137,7 +143,7 @@ result<plan> best_of(workload const& work, device_group const& view, A const& al
   made.notes = choice_notes(all, chosen);
   made.notes.insert(made.notes.end(), proposals[chosen].notes.begin(), proposals[chosen].notes.end());
   if (auto left = note_of_left(*best, view); !left.empty()) made.notes.push_back(std::move(left));
-  return made;
+  return best_plan{std::move(made), all[chosen].worth};
 }
 
 /// Whether any candidate fits, without pricing it.
@@ -174,7 +180,7 @@ private:
 };
 
 template <allocation_strategy A, partition_strategy P>
-std::vector<std::string> nearest_of(workload const& work, device_group const& view, A const& allocation, P const& partition,
+std::vector<near_demand> nearest_of(workload const& work, device_group const& view, A const& allocation, P const& partition,
                                     place_options const& options) {
   auto const search = [&](auto const& with, more_devices others) {
     auto const fits = [&](workload const& w, device_group const& v) { return any_fits(w, v, allocation, with, options); };
@@ -184,6 +190,31 @@ std::vector<std::string> nearest_of(workload const& work, device_group const& vi
   return names_devices(partition) && one_chain
              ? search(remembered<P>(&partition), more_devices::cannot_help)
              : search(partition, names_devices(partition) ? more_devices::cannot_help : more_devices::may_help);
+}
+
+/// How full the fullest device is, and how fast the plan.
+inline std::string numbers_of(best_plan const& best) {
+  auto const share = [](planned_device const& d) {
+    return d.capacity_bytes.count() > 0 ? static_cast<double>(d.used_bytes.count()) / static_cast<double>(d.capacity_bytes.count())
+                                        : 0;
+  };
+  auto const& fullest = *std::ranges::max_element(best.made.devices, {}, share);
+  return to_string(fullest.used_bytes) + " of " + to_string(fullest.capacity_bytes) + " on " + to_string(fullest.id) + ", " +
+         tokens_text(best.worth);
+}
+
+/// What would fit, each with the numbers of its plan where the view is small enough to plan them all.
+template <allocation_strategy A, partition_strategy P>
+std::string nearest_text(workload const& work, device_group const& view, A const& allocation, P const& partition,
+                         place_options const& options) {
+  std::string text;
+  for (auto const& near : nearest_of(work, view, allocation, partition, options)) {
+    text += "\n    " + near.option;
+    if (view.size() > most_matrix_devices) continue;
+    auto const best = best_of(near.work, near.extra > 0 ? extended(view, near.extra) : view, allocation, partition, options);
+    if (best) text += ": " + numbers_of(*best);
+  }
+  return text;
 }
 
 /// Values that make no sense are refused before any strategy sees them.
@@ -226,14 +257,13 @@ inline constexpr struct place_function {
                           place_options const& options = {}) const {
     GPUPLACE_CHECK(detail::check_workload(work));
     for (auto& m : work.models) m.load.head = m.load.weights_only ? tied_head::shared : tied_head_of(partition);
-    auto made = detail::best_of(work, view, allocation, partition, options);
-    if (made || made.error().code != errc::does_not_fit || view.empty()) return made;
-    auto const nearest = detail::nearest_of(work, view, allocation, partition, options);
-    error refusal = std::move(made).error();
-    if (!nearest.empty()) {
+    auto best = detail::best_of(work, view, allocation, partition, options);
+    if (best) return std::move(best)->made;
+    error refusal = std::move(best).error();
+    if (refusal.code != errc::does_not_fit || view.empty()) return refusal;
+    if (auto const nearest = detail::nearest_text(work, view, allocation, partition, options); !nearest.empty()) {
       if (!refusal.remedy.empty()) refusal.remedy += "; or ";
-      refusal.remedy += "what would fit, each alone: ";
-      for (std::size_t i = 0; i < nearest.size(); ++i) refusal.remedy += (i ? "; " : "") + nearest[i];
+      refusal.remedy += "what would fit, each alone:" + nearest;
     } else if (refusal.remedy.empty()) {
       refusal.remedy =
           "no shorter context, smaller batch, number format or 64 more such devices alone make it fit this way: try another "
