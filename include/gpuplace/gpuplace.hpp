@@ -27,5 +27,4 @@
 #include <gpuplace/routing.hpp>
 #include <gpuplace/topology/group.hpp>
 #include <gpuplace/topology/presets.hpp>
-#include <gpuplace/topology/print.hpp>
 #include <gpuplace/topology/visible.hpp>
