@@ -5,6 +5,7 @@ cache=${GPUPLACE_CACHE:-${XDG_CACHE_HOME:-${HOME:?set HOME or GPUPLACE_CACHE}/.c
 # The distribution's Python: install_dependencies makes sure that it has venv and pip, a user's own need not.
 python=${GPUPLACE_PYTHON:-$([[ -x /usr/bin/python3 ]] && echo /usr/bin/python3 || echo python3)}
 torch_version=2.11.0
+cuda_version=13.0
 model_name=SmolLM2-135M-Instruct
 
 say() { printf '%s\n' "$*"; }

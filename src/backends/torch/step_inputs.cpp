@@ -1,5 +1,7 @@
 #include "step_inputs.hpp"
 
+#include "check_batch.hpp"
+
 #include <gpuplace/runtime/kv_pages.hpp>
 
 #include <ATen/ops/zeros.h>
@@ -29,36 +31,6 @@ step_inputs::step_inputs(executor_limits const& limits, std::int64_t vocabulary,
   host_.ring_pages = at::zeros_like(host_.pages);
 }
 
-result<void> step_inputs::check(batch const& work) const {
-  auto const refuse = [](std::size_t row, std::string what) {
-    return error{errc::invalid_argument, "row " + std::to_string(row) + ' ' + std::move(what), "torch step", {}};
-  };
-  if (static_cast<std::int64_t>(work.rows.size()) > limits_.slots || work.token_count() > limits_.step_tokens)
-    return error{errc::invalid_argument,
-                 "a batch of " + std::to_string(work.rows.size()) + " rows and " + std::to_string(work.token_count()) +
-                     " tokens is larger than was reserved",
-                 "torch step",
-                 {}};
-  for (std::size_t i = 0; i < work.rows.size(); ++i) {
-    auto const& row = work.rows[i];
-    auto const count = static_cast<std::int64_t>(row.tokens.size());
-    if (row.slot < 0 || row.slot >= limits_.slots)
-      return refuse(i, "is in slot " + std::to_string(row.slot) + ", which does not exist");
-    if (count == 0 || row.start < 0) return refuse(i, "has no tokens or starts before position 0");
-    if (row.start + count > limits_.context)
-      return refuse(i, "goes beyond the context of " + std::to_string(limits_.context) + " tokens");
-    if (row.samples < 0 || row.samples > count) return refuse(i, "samples more positions than it has");
-    auto const needed = pages_for(row.start + count, limits_.page_tokens);
-    if (static_cast<std::int64_t>(row.pages.size()) < needed) return refuse(i, "has too few pages for its tokens");
-    for (auto const page : row.pages.first(static_cast<std::size_t>(needed)))
-      if (page < 0 || page >= limits_.kv_pages) return refuse(i, "names page " + std::to_string(page) + ", which does not exist");
-    for (auto const token : row.tokens)
-      if (token < 0 || token >= vocabulary_)
-        return refuse(i, "holds token " + std::to_string(token) + ", which is not in the vocabulary");
-  }
-  return {};
-}
-
 void step_inputs::add(batch_row const& row, std::int64_t index) {
   auto* const tokens = host_.tokens.data_ptr<std::int32_t>() + tokens_;
   auto* const positions = host_.positions.data_ptr<std::int32_t>() + tokens_;
@@ -73,8 +45,7 @@ void step_inputs::add(batch_row const& row, std::int64_t index) {
   }
   for (auto i = count - row.samples; i < count; ++i) {
     sampled_.push_back(tokens_ + i);
-    auto const history = row.history.first(std::min(row.history.size(), static_cast<std::size_t>(row.start + i + 1)));
-    requests_.push_back({row.how, row.random_stream, row.start + i + 1, history, row.prompt_tokens, row.forbidden, row.logprobs});
+    requests_.push_back(request_of(row, i));
     row_of_sample_.push_back(static_cast<std::size_t>(index));
   }
   auto const used = pages_for(row.start + count, limits_.page_tokens);
@@ -95,7 +66,7 @@ void step_inputs::add_to_ring(batch_row const& row, std::int64_t index) {
 }
 
 result<void> step_inputs::fill(batch const& work) {
-  GPUPLACE_CHECK(check(work));
+  GPUPLACE_CHECK(check_batch(work, limits_, vocabulary_));
   tokens_ = rows_ = 0;
   sampled_.clear();
   requests_.clear();

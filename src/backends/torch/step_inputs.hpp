@@ -34,7 +34,6 @@ public:
   std::int64_t tokens() const { return tokens_; }
 
 private:
-  result<void> check(batch const& work) const;
   void add(batch_row const& row, std::int64_t index);
   void add_to_ring(batch_row const& row, std::int64_t index);
 

@@ -1,6 +1,9 @@
 #include <gpuplace/backends/torch.hpp>
 
 #include "torch_executor.hpp"
+#ifdef GPUPLACE_HAVE_CUDA
+#include "cuda/cuda_executor.hpp"
+#endif
 
 #include <gpuplace/runtime/instance.hpp>
 #include <gpuplace/weights/open_model.hpp>
@@ -69,11 +72,36 @@ result<void> check_start(replica_start const& what) {
 
 }  // namespace
 
+/// A replica on whatever its executor runs on.
 class torch_instance::impl {
 public:
-  explicit impl(torch_detail::torch_executor executor) : running(std::move(executor)) {}
-  step_instance<torch_detail::torch_executor> running;
+  virtual ~impl() = default;
+  virtual cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
+                                generation_handler on_end) = 0;
+  virtual instance_load load() const = 0;
+  virtual instance_statistics statistics() const = 0;
+
+  template <step_executor E>
+  static std::unique_ptr<impl> run(E executor);
 };
+
+template <step_executor E>
+std::unique_ptr<torch_instance::impl> torch_instance::impl::run(E executor) {
+  class running final : public impl {
+  public:
+    explicit running(E made) : steps_(std::move(made)) {}
+    cancel_function start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
+                          generation_handler on_end) override {
+      return steps_.start(std::move(request), std::move(where), std::move(on_tokens), std::move(on_end));
+    }
+    instance_load load() const override { return steps_.load(); }
+    instance_statistics statistics() const override { return steps_.statistics(); }
+
+  private:
+    step_instance<E> steps_;
+  };
+  return std::make_unique<running>(std::move(executor));
+}
 
 torch_instance::torch_instance(std::unique_ptr<impl> made) : impl_(std::move(made)) {}
 torch_instance::torch_instance(torch_instance&&) noexcept = default;
@@ -82,10 +110,10 @@ torch_instance::~torch_instance() = default;
 
 cancel_function torch_instance::start(generation_request request, boost::asio::any_io_executor where, token_sink on_tokens,
                                       generation_handler on_end) {
-  return impl_->running.start(std::move(request), std::move(where), std::move(on_tokens), std::move(on_end));
+  return impl_->start(std::move(request), std::move(where), std::move(on_tokens), std::move(on_end));
 }
-instance_load torch_instance::load() const { return impl_->running.load(); }
-instance_statistics torch_instance::statistics() const { return impl_->running.statistics(); }
+instance_load torch_instance::load() const { return impl_->load(); }
+instance_statistics torch_instance::statistics() const { return impl_->statistics(); }
 
 memory_profile torch_backend::memory() const {
   using namespace literals;
@@ -108,8 +136,17 @@ result<torch_instance> torch_backend::start(replica_start const& what) const {
   options.threads = options_.threads > 0 ? options_.threads : threads_of(placed, what.devices);
   options.page_tokens = std::max<std::int64_t>(1, options_.page_tokens);
   options.step_tokens = options_.step_tokens;
+  if (placed.stages.front().device.kind == device_kind::cuda) {
+#ifdef GPUPLACE_HAVE_CUDA
+    GPUPLACE_TRY(auto executor, torch_detail::cuda_executor::load(planned, placed, model, *weights, options));
+    return torch_instance(torch_instance::impl::run(std::move(executor)));
+#else
+    return error{errc::unsupported, "this build runs on cpu devices alone", "stage on " + to_string(placed.stages.front().device),
+                 "build with CUDA's compiler (scripts/install_cuda), or plan for this machine's cores: --topology cpu:1"};
+#endif
+  }
   GPUPLACE_TRY(auto executor, torch_detail::torch_executor::load(planned, placed, model, weights, options));
-  return torch_instance(std::make_unique<torch_instance::impl>(std::move(executor)));
+  return torch_instance(torch_instance::impl::run(std::move(executor)));
 }
 
 }  // namespace gpuplace

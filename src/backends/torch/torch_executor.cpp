@@ -1,11 +1,9 @@
 #include "torch_executor.hpp"
 
 #include "cpu_kernels.hpp"
+#include "executor_plan.hpp"
 #include "stage_runner.hpp"
 #include "step_inputs.hpp"
-
-#include <gpuplace/model/demand.hpp>
-#include <gpuplace/runtime/kv_pages.hpp>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/from_blob.h>
@@ -41,81 +39,11 @@ error caught(std::string where) {
   }
 }
 
-/// The stages must hold the model's units, all of them and in order.
-result<void> check_chain(replica const& placed, model_description const& model) {
-  std::size_t next = 0;
-  for (auto const& s : placed.stages) {
-    for (auto const& name : s.units) {
-      if (next == model.units.size() || model.units[next].name != name)
-        return error{errc::invalid_argument,
-                     "unit '" + name + "' stands where " +
-                         (next < model.units.size() ? "'" + model.units[next].name + "'" : std::string("no unit")) + " belongs",
-                     "stage on " + to_string(s.device), "the stages must hold the model's units in order; plan again"};
-      ++next;
-    }
-    if (s.device.kind != device_kind::cpu)
-      return error{errc::unsupported, "this build runs on cpu devices alone", "stage on " + to_string(s.device),
-                   "plan for this machine's cores: --topology cpu:1"};
-    if (s.tensor_parallel > 1)
-      return error{errc::unsupported, "a stage that is split over devices cannot be run yet", "stage on " + to_string(s.device),
-                   "plan with tensor_parallel 1"};
-  }
-  if (next < model.units.size())
-    return error{errc::invalid_argument, "unit '" + model.units[next].name + "' is on no device", "the plan's stages",
-                 "the stages must hold all units of the model; plan again"};
-  return {};
-}
-
 result<at::ScalarType> scalar_type_of(dtype type) {
   if (type == dtype::fp32) return at::kFloat;
   if (type == dtype::bf16) return at::kBFloat16;
   return error{errc::unsupported, "CPU devices compute in fp32 and bf16, not in " + std::string(to_string(type)), "torch backend",
                "plan with --dtype bf16"};
-}
-
-bool is_layer(std::string const& unit) { return unit.starts_with("model.layers."); }
-
-struct cache_limits {
-  executor_limits executor;
-  std::int64_t ring_pages = 0;
-};
-
-/// Pages that each slot has in layers that keep a window alone; 0 where no layer slides, or the window shows all anyway.
-std::int64_t find_ring_pages(executor_limits const& limits, model_config const& config) {
-  auto const kept = remembered_tokens(config.sliding_window, limits.context, limits.step_tokens);
-  return kept < limits.context ? pages_for(kept, limits.page_tokens) : 0;
-}
-
-/// What fits the grant of every stage, but no more pages than all sequences can fill.
-result<cache_limits> find_limits(model_plan const& planned, replica const& placed, model_config const& config,
-                                 executor_options const& options) {
-  demand const load{.context = planned.context, .sequences = planned.batch, .step_tokens = options.step_tokens};
-  if (planned.batch < 1 || planned.context < 1)
-    return error{errc::invalid_argument,
-                 "the plan has no room for a sequence: batch " + std::to_string(planned.batch) + ", context " +
-                     std::to_string(planned.context),
-                 "torch backend", "plan with --batch and --context of at least 1"};
-  executor_limits limits{.slots = planned.batch,
-                         .page_tokens = options.page_tokens,
-                         .step_tokens = load.max_step_tokens(),
-                         .context = planned.context};
-  limits.kv_pages = limits.slots * pages_for(limits.context, limits.page_tokens);
-  auto const page = stored_bytes(2 * config.kv_heads * config.head_dim * limits.page_tokens, planned.type);
-  auto const ring_pages = find_ring_pages(limits, config);
-  std::int64_t layer = 0;
-  for (auto const& s : placed.stages) {
-    std::int64_t whole = 0, rings = 0;
-    for (auto const& unit : s.units)
-      if (is_layer(unit)) ++(ring_pages > 0 && config.slides(layer++) ? rings : whole);
-    auto const left = s.kv_pool_bytes - page * (rings * limits.slots * ring_pages);
-    if (left < bytes{}) limits.kv_pages = 0;
-    if (whole > 0) limits.kv_pages = std::min(limits.kv_pages, left / (page * whole));
-  }
-  if (limits.kv_pages < 1)
-    return error{errc::does_not_fit, "the plan grants too little memory for the KV cache", "torch backend",
-                 "plan without --weights-only, or with a smaller --batch"};
-  limits.context = std::min(limits.context, limits.kv_pages * limits.page_tokens);
-  return cache_limits{limits, ring_pages};
 }
 
 result<torch_cpu::vector_kernels const*> find_level(std::string const& name) {
@@ -248,7 +176,7 @@ result<torch_executor> torch_executor::load(model_plan const& planned, replica c
   GPUPLACE_CHECK(check_chain(placed, model));
   GPUPLACE_TRY(auto const type, scalar_type_of(planned.type));
   GPUPLACE_TRY(auto const* const level, find_level(options.cpu_level));
-  GPUPLACE_TRY(auto const limits, find_limits(planned, placed, model.config, options));
+  GPUPLACE_TRY(auto const limits, find_limits(planned, placed, model.config, options.page_tokens, options.step_tokens));
   try {
     auto made = std::make_unique<state>(limits, model.config.vocabulary, std::max(1, options.threads));
     GPUPLACE_CHECK(made->load(placed, model.config, std::move(weights), *level, type));

@@ -79,9 +79,10 @@ inline std::vector<oracle_prompt> read_oracle(std::filesystem::path const& file)
 }
 
 /// Runs sequences one step at a time; sequence s has slot s and every pages of its own.
+template <step_executor E>
 class sequence_driver {
 public:
-  explicit sequence_driver(torch_executor& executor) : driver_(executor), limits_(executor.limits()) {}
+  explicit sequence_driver(E& executor) : driver_(executor), limits_(executor.limits()) {}
 
   std::vector<page_id> pages(std::size_t slot) const {
     auto const each = limits_.kv_pages / limits_.slots;
@@ -136,10 +137,10 @@ public:
     return texts;
   }
 
-  testing::step_driver<torch_executor>& driver() { return driver_; }
+  testing::step_driver<E>& driver() { return driver_; }
 
 private:
-  testing::step_driver<torch_executor> driver_;
+  testing::step_driver<E> driver_;
   executor_limits limits_;
 };
 

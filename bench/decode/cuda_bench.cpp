@@ -1,0 +1,129 @@
+// Times the executor of a GPU alone: decode steps of one replica at several batches and contexts, without scheduler, tokenizer or
+// command, beside the least time in which the card's memory could deliver the bytes that a step must read.
+//   cuda_bench FOLDER fp32|bf16 CONTEXT BATCH…
+// Prints one JSON object a line: loading, then each batch.
+#include "cuda/cuda_executor.hpp"
+#include "probe.hpp"
+#include "runtime.hpp"
+
+#include <gpuplace/testing/step_driver.hpp>
+#include <gpuplace/weights/open_model.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace gpuplace;
+using torch_detail::cuda_executor;
+
+[[noreturn]] void fail(error const& why) {
+  std::fprintf(stderr, "%s\n", why.message().c_str());
+  std::exit(1);
+}
+
+class timer {
+public:
+  timer(cuda_executor& executor) : driver_(executor), limits_(executor.limits()) {
+    auto const each = limits_.kv_pages / limits_.slots;
+    for (page_id s = 0; s < static_cast<page_id>(limits_.slots); ++s) {
+      pages_.emplace_back();
+      for (page_id i = 0; i < static_cast<page_id>(each); ++i) pages_.back().push_back(s * static_cast<page_id>(each) + i);
+    }
+  }
+
+  double fill(std::size_t rows, std::int64_t length) {
+    double busy = 0;
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::int64_t at = 0; at < length; at += limits_.step_tokens)
+        busy += step(r, 1, at, static_cast<std::size_t>(std::min(limits_.step_tokens, length - at)));
+    return busy;
+  }
+
+  /// Seconds of a decode step: the median of 40.
+  double decode(std::size_t rows, std::int64_t position) {
+    for (int i = 0; i < 5; ++i) step(0, rows, position, 1);
+    std::vector<double> all;
+    for (int i = 0; i < 40; ++i) all.push_back(step(0, rows, position, 1));
+    std::ranges::nth_element(all, all.begin() + 20);
+    return all[20];
+  }
+
+private:
+  double step(std::size_t first, std::size_t rows, std::int64_t start, std::size_t length) {
+    std::vector<token_id> tokens(length);
+    for (std::size_t i = 0; i < length; ++i) tokens[i] = static_cast<token_id>(1000 + i * 7);
+    batch work;
+    for (std::size_t r = first; r < first + rows; ++r)
+      work.rows.push_back({static_cast<slot_id>(r), start, tokens, pages_[r], 1, {}, 0});
+    auto const outcome = driver_.step(work);
+    if (!outcome) fail(outcome.error());
+    return outcome->device_time.count();
+  }
+
+  testing::step_driver<cuda_executor> driver_;
+  executor_limits limits_;
+  std::vector<std::vector<page_id>> pages_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 5) {
+    std::fprintf(stderr, "usage: cuda_bench FOLDER fp32|bf16 CONTEXT BATCH...\n");
+    return 2;
+  }
+  auto const type = parse_dtype(argv[2]);
+  if (!type) fail(type.error());
+  auto const context = std::atol(argv[3]);
+  std::int64_t most = 1;
+  for (int i = 4; i < argc; ++i) most = std::max(most, std::atol(argv[i]));
+
+  auto const model = open_model(argv[1], *type);
+  if (!model) fail(model.error());
+  auto const weights = open_checkpoint(argv[1]);
+  if (!weights) fail(weights.error());
+  if (cuda::device_count() == 0) {
+    std::fprintf(stderr, "cuda_bench: no GPU\n");
+    return 1;
+  }
+  double const rate = cuda::best_read_rate(std::size_t{8} << 30);
+  model_plan planned;
+  planned.type = *type;
+  planned.context = context + 64;
+  planned.batch = most;
+  replica placed;
+  placed.stages.emplace_back();
+  placed.stages[0].device = {device_kind::cuda, 0, {}};
+  placed.stages[0].kv_pool_bytes = bytes{std::int64_t{1} << 40};
+  bytes read;
+  for (auto const& u : model->units) {
+    placed.stages[0].units.push_back(u.name);
+    if (u.kind != unit_kind::embedding) read += u.weight_bytes;
+  }
+  if (model->config.tied_embeddings) read += stored_bytes(model->config.vocabulary * model->config.hidden, *type);
+  auto const begin = std::chrono::steady_clock::now();
+  auto executor = cuda_executor::load(planned, placed, *model, *weights, {.step_tokens = std::min<std::int64_t>(context, 2048)});
+  if (!executor) fail(executor.error());
+  double const loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  std::printf("{\"loading_seconds\": %.3f, \"weight_gb\": %.3f, \"loading_gb_s\": %.2f, \"best_read_gb_s\": %.1f}\n", loading,
+              static_cast<double>(read.count()) / 1e9, static_cast<double>(read.count()) / 1e9 / loading, rate / 1e9);
+  std::fflush(stdout);
+  timer t(*executor);
+  double const prefill = t.fill(static_cast<std::size_t>(most), context);
+  std::printf("{\"prefill_tokens\": %ld, \"seconds\": %.3f}\n", most * context, prefill);
+  for (int i = 4; i < argc; ++i) {
+    auto const rows = std::atol(argv[i]);
+    double const seconds = t.decode(static_cast<std::size_t>(rows), context);
+    double const cache = static_cast<double>(stored_bytes(2 * model->config.kv_heads * model->config.head_dim, *type).count()) *
+                         static_cast<double>(model->config.layers * (context + 1) * rows);
+    double const floor = (static_cast<double>(read.count()) + cache) / rate;
+    std::printf("{\"batch\": %ld, \"context\": %ld, \"step_ms\": %.4f, \"floor_ms\": %.4f, \"of_floor\": %.3f}\n", rows, context,
+                1e3 * seconds, 1e3 * floor, floor / seconds);
+    std::fflush(stdout);
+  }
+}

@@ -1,0 +1,228 @@
+#include "cuda_stage.hpp"
+
+#include "../rotation_table.hpp"
+
+#include <gpuplace/model/dtype.hpp>
+
+#include <c10/util/BFloat16.h>
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace gpuplace::torch_detail {
+
+using cuda::check;
+
+cuda_stage::cuda_stage(cuda_weights weights, model_config const& config, executor_limits const& limits, std::int64_t ring_pages,
+                       dtype type)
+    : weights_(std::move(weights)),
+      config_(config),
+      ring_pages_(ring_pages),
+      page_tokens_(limits.page_tokens),
+      type_(type == dtype::bf16 ? cuda::number::bf16 : cuda::number::fp32),
+      shape_{static_cast<int>(config.heads), static_cast<int>(config.kv_heads), static_cast<int>(config.head_dim)} {
+  if (config.scaled_embedding) {
+    embedding_scale_ = std::sqrt(static_cast<float>(config.hidden));
+    if (type == dtype::bf16) embedding_scale_ = static_cast<float>(c10::BFloat16(embedding_scale_));
+  }
+  memory_ = cuda::allocate(lay_out(limits), "reserving memory for the KV cache and a step");
+  lay_out(limits);
+  check(cudaMemset(keys_, 0, static_cast<std::size_t>(logit_rows_of(limits)) * sizeof(unsigned long long)), "clearing memory");
+  fill_rotations(limits);
+  check(cudaDeviceSynchronize(), "loading rotations");  // copies from pageable memory may return before they have ended
+  library_.emplace();
+}
+
+std::byte* cuda_stage::take(std::size_t bytes) {
+  constexpr std::size_t alignment = 256;
+  used_ = (used_ + alignment - 1) / alignment * alignment;
+  return memory_.as() + std::exchange(used_, used_ + bytes);
+}
+
+/// Called twice: once to count, once to place.
+std::size_t cuda_stage::lay_out(executor_limits const& limits) {
+  used_ = 0;
+  caches_.clear();
+  auto const number = static_cast<std::int64_t>(cuda::bytes_of(type_));
+  auto const rows = [&](std::int64_t count, std::int64_t width) { return take(static_cast<std::size_t>(count * width * number)); };
+  for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
+    auto const pages = on_ring(layer) ? limits.slots * ring_pages_ : limits.kv_pages;
+    auto const width = config_.kv_heads * config_.head_dim;
+    auto* const keys = rows(pages * page_tokens_, width);
+    caches_.push_back({keys, rows(pages * page_tokens_, width)});
+  }
+  auto const tokens = limits.step_tokens;
+  hidden_ = rows(tokens, config_.hidden);
+  normed_ = rows(tokens, config_.hidden);
+  qkv_ = rows(tokens, shape_.width());
+  attended_ = rows(tokens, config_.heads * config_.head_dim);
+  delta_ = rows(tokens, config_.hidden);
+  gate_up_ = rows(tokens, 2 * config_.intermediate);
+  activated_ = rows(tokens, config_.intermediate);
+  auto const samples = logit_rows_of(limits);
+  sampled_ = rows(samples, config_.hidden);
+  logits_ = take_array<float>(samples * config_.vocabulary);
+  tokens_ = take_array<std::int32_t>(samples);
+  keys_ = take_array<unsigned long long>(samples);
+  for (std::size_t i = 0; i < (config_.local_rope ? 2u : 1u); ++i) {
+    rotations_[i].cosines = take_array<float>(limits.context * config_.head_dim / 2);
+    rotations_[i].sines = take_array<float>(limits.context * config_.head_dim / 2);
+  }
+  return used_;
+}
+
+void cuda_stage::fill_rotations(executor_limits const& limits) {
+  auto const fill = [&](table const& to, rotary const& how) {
+    auto const made = make_rotation_table(how, config_.head_dim, limits.context);
+    for (auto const& [target, numbers] : {std::pair(to.cosines, &made.cosines), std::pair(to.sines, &made.sines)})
+      check(cudaMemcpy(target, numbers->data(), numbers->size() * sizeof(float), cudaMemcpyHostToDevice), "loading rotations");
+  };
+  fill(rotations_[0], config_.rope);
+  if (config_.local_rope) fill(rotations_[1], *config_.local_rope);
+}
+
+cuda::product_tiling cuda_stage::tiling_of(cuda::product const& p, int rows) const {
+  auto const found = tilings_.find({p.outputs, p.inputs, p.gated, rows});
+  return found == tilings_.end() ? cuda::product_tiling{} : found->second;
+}
+
+void cuda_stage::multiply(cuda::product const& p, void* x, void* y, int rows, cuda::lane on) {
+  if (few(rows, p.inputs)) {
+    check(cuda::multiply_few(type_, p, tiling_of(p, rows), x, y, rows, on), "a product");
+    return;
+  }
+  if (p.before.weight) {
+    check(cuda::add_and_norm(type_, x, nullptr, p.before, normed_, rows, p.inputs, on), "a norm");
+    x = normed_;
+  }
+  void* const to = p.gated ? gate_up_ : y;
+  library_->multiply({type_, rows, p.outputs, p.inputs, p.add, p.wide}, p.weight, x, to, on.stream);
+  if (p.bias) check(cuda::add_bias(type_, to, p.bias, rows, p.outputs, on), "a bias");
+  if (p.gated) check(cuda::gate_multiply(type_, gate_up_, y, rows, p.outputs / 2, p.activation, on), "a gate");
+}
+
+void cuda_stage::run_layer(std::size_t index, block_layout const& layout, std::int32_t const* block, cuda::lane on) {
+  auto const& w = weights_.layers[index];
+  auto const rows = static_cast<int>(layout.tokens);
+  multiply(w.qkv, hidden_, qkv_, rows, on);
+
+  auto const& turn = rotations_[w.local_rotation ? 1 : 0];
+  cuda::rotation const rotation{w.query_norm, w.key_norm, turn.cosines, turn.sines};
+  cuda::attention_rule const rule{static_cast<float>(config_.attention_scale()), static_cast<float>(config_.attention_softcap),
+                                  w.window};
+  cuda::step_tokens const tokens{block + layout.positions(), layout.decode ? nullptr : block + layout.row_of_token(), rows};
+  cuda::paged_cache const cache{caches_[index].keys, caches_[index].values,
+                                block + (on_ring(index) ? layout.ring_pages() : layout.pages()), static_cast<int>(layout.stride),
+                                static_cast<int>(page_tokens_)};
+  if (layout.decode && cuda::has_decode_attention(type_, shape_, on)) {
+    check(cuda::decode_attention(qkv_, shape_, rotation, rule, tokens, cache, attended_, on), "attention");
+  } else {
+    check(cuda::rotate_and_store(type_, qkv_, shape_, rotation, tokens, cache, on), "rotary positions");
+    check(cuda::attend(type_, qkv_, shape_, rule, tokens, cache, attended_, on), "attention");
+  }
+
+  auto const finish = [&](cuda::product const& p, void* x, cuda::norm const& after) {
+    multiply(p, x, p.add ? hidden_ : delta_, rows, on);
+    if (p.add) return;
+    check(cuda::add_and_norm(type_, delta_, nullptr, after, delta_, rows, static_cast<int>(config_.hidden), on), "a norm");
+    check(cuda::add_and_norm(type_, hidden_, delta_, {}, nullptr, rows, static_cast<int>(config_.hidden), on), "a sum");
+  };
+  finish(w.output, attended_, w.attention_norm);
+  multiply(w.gate_up, hidden_, activated_, rows, on);
+  finish(w.down, activated_, w.mlp_norm);
+}
+
+void cuda_stage::run(block_layout const& layout, std::int32_t const* block, cuda::lane on) {
+  check(cuda::embed(type_, weights_.embedding, block, hidden_, static_cast<int>(layout.tokens), static_cast<int>(config_.hidden),
+                    embedding_scale_, on),
+        "the embedding");
+  for (std::size_t i = 0; i < weights_.layers.size(); ++i) run_layer(i, layout, block, on);
+}
+
+void cuda_stage::head(block_layout const& layout, std::int32_t const* block, int first, int count, cuda::lane on) {
+  auto const width = config_.hidden * cuda::bytes_of(type_);
+  auto* x = hidden_ + first * width;
+  if (!layout.decode) {
+    check(cuda::gather(type_, hidden_, block + layout.sampled() + first, sampled_, count, static_cast<int>(config_.hidden), on),
+          "gathering samples");
+    x = sampled_;
+  }
+  multiply(weights_.head, x, logits_, count, on);
+  if (config_.logit_softcap > 0)
+    check(cuda::softcap(logits_, count * config_.vocabulary, static_cast<float>(config_.logit_softcap), on), "capping logits");
+}
+
+void cuda_stage::choose(int count, cuda::lane on) {
+  check(cuda::argmax(logits_, count, static_cast<int>(config_.vocabulary), keys_, tokens_, on), "choosing tokens");
+}
+
+void cuda_stage::tune(int rows, cuda::lane on) {
+  if (rows > cuda::most_product_rows) return;
+  cudaEvent_t begin, end;
+  check(cudaEventCreate(&begin), "tuning");
+  check(cudaEventCreate(&end), "tuning");
+  auto const time = [&](std::vector<cuda::product const*> const& alike, cuda::product_tiling const& tiling, void const* x,
+                        void* y) {
+    float least = std::numeric_limits<float>::max();
+    for (int round = 0; round < 3; ++round) {
+      check(cudaEventRecord(begin, on.stream), "tuning");
+      for (auto const* p : alike)
+        if (cuda::multiply_few(type_, *p, tiling, x, y, rows, on) != cudaSuccess) {
+          cudaGetLastError();
+          return std::numeric_limits<float>::max();
+        }
+      check(cudaEventRecord(end, on.stream), "tuning");
+      check(cudaEventSynchronize(end), "tuning");
+      float now = 0;
+      check(cudaEventElapsedTime(&now, begin, end), "tuning");
+      least = std::min(least, now);
+    }
+    return least;
+  };
+  // Layers in turn, so that no weight is found in the cache.
+  auto const best = [&](std::vector<cuda::product const*> const& alike, void const* x, void* y) {
+    auto const& p = *alike.front();
+    if (!few(rows, p.inputs)) return;
+    auto const [at, added] = tilings_.try_emplace({p.outputs, p.inputs, p.gated, rows});
+    if (!added) return;
+    float least = std::numeric_limits<float>::max();
+    for (auto const& tiling : cuda::product_tilings)
+      if (auto const now = time(alike, tiling, x, y); now < least) least = now, at->second = tiling;
+  };
+  auto const each = [&](cuda::product cuda_layer::* which) {
+    std::vector<cuda::product const*> alike;
+    for (auto const& l : weights_.layers) alike.push_back(&(l.*which));
+    return alike;
+  };
+  auto const nothing = static_cast<std::size_t>(rows) * static_cast<std::size_t>(cuda::bytes_of(type_));
+  for (auto* const buffer : {hidden_, attended_, activated_}) check(cudaMemsetAsync(buffer, 0, nothing, on.stream), "tuning");
+  best(each(&cuda_layer::qkv), hidden_, qkv_);
+  best(each(&cuda_layer::output), attended_, delta_);
+  best(each(&cuda_layer::gate_up), hidden_, activated_);
+  best(each(&cuda_layer::down), activated_, delta_);
+  best({&weights_.head}, hidden_, logits_);
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+}
+
+void cuda_stage::copy_sequence(slot_id from_slot, slot_id to_slot, std::span<page_id const> from, std::span<page_id const> to,
+                               cudaStream_t on) {
+  auto const page = static_cast<std::size_t>(page_tokens_ * config_.kv_heads * config_.head_dim * cuda::bytes_of(type_));
+  auto const copy = [&](std::byte* cache, std::int64_t source, std::int64_t target, std::int64_t count) {
+    if (source == target) return;
+    check(cudaMemcpyAsync(cache + static_cast<std::size_t>(target) * page, cache + static_cast<std::size_t>(source) * page,
+                          static_cast<std::size_t>(count) * page, cudaMemcpyDeviceToDevice, on),
+          "copying a sequence");
+  };
+  for (std::size_t layer = 0; layer < caches_.size(); ++layer)
+    for (auto* const cache : {caches_[layer].keys, caches_[layer].values}) {
+      if (on_ring(layer)) {
+        copy(cache, from_slot * ring_pages_, to_slot * ring_pages_, ring_pages_);
+      } else {
+        for (std::size_t i = 0; i < from.size(); ++i) copy(cache, from[i], to[i], 1);
+      }
+    }
+}
+
+}  // namespace gpuplace::torch_detail

@@ -1,0 +1,143 @@
+#include "device_math.cuh"
+
+namespace gpuplace::cuda {
+namespace {
+
+constexpr int threads = 128, warps = threads / 32, tile = 64;
+constexpr float nothing = -1e30f;
+
+__device__ __forceinline__ std::int64_t cache_row(paged_cache const& cache, int row, int position) {
+  return static_cast<std::int64_t>(cache.pages[static_cast<std::int64_t>(row) * cache.stride + position / cache.page_tokens]) *
+             cache.page_tokens +
+         position % cache.page_tokens;
+}
+
+/// One warp a head: norm, rotation, and for keys and values the cache.
+template <class T>
+__global__ void rotate_and_store_heads(T* qkv, head_shape shape, rotation r, step_tokens tokens, paged_cache cache) {
+  extern __shared__ float head[];
+  let_next_start();
+  wait_for_previous();
+  int const token = blockIdx.x, h = blockIdx.y, lane = threadIdx.x, d = shape.head_dim, half = d / 2;
+  int const position = tokens.positions[token], row = tokens.rows ? tokens.rows[token] : token;
+  if (position < 0) return;
+  T* const x = qkv + static_cast<std::int64_t>(token) * shape.width() + h * d;
+  auto const kv_width = shape.kv_heads * d;
+  if (h >= shape.heads + shape.kv_heads) {
+    T* const to =
+        static_cast<T*>(cache.values) + cache_row(cache, row, position) * kv_width + (h - shape.heads - shape.kv_heads) * d;
+    for (int i = lane; i < d; i += 32) to[i] = x[i];
+    return;
+  }
+  auto const& n = h < shape.heads ? r.query : r.key;
+  float squares = 0;
+  for (int i = lane; i < d; i += 32) {
+    head[i] = widen(x[i]);
+    squares += head[i] * head[i];
+  }
+  if (n.weight) {
+    float const scale = rsqrtf(lane_sum(squares) / static_cast<float>(d) + n.epsilon);
+    for (int i = lane; i < d; i += 32) head[i] = widen(normalised(head[i], scale, static_cast<T const*>(n.weight)[i], n.offset));
+  }
+  __syncwarp();
+  T* const key =
+      h >= shape.heads ? static_cast<T*>(cache.keys) + cache_row(cache, row, position) * kv_width + (h - shape.heads) * d : nullptr;
+  float const *const cosines = r.cosines + static_cast<std::int64_t>(position) * half, *const sines =
+                                                                                           r.sines +
+                                                                                           static_cast<std::int64_t>(position) *
+                                                                                               half;
+  for (int i = lane; i < half; i += 32) {
+    T const low = narrow<T>(head[i] * cosines[i] - head[half + i] * sines[i]);
+    T const high = narrow<T>(head[half + i] * cosines[i] + head[i] * sines[i]);
+    T* const to = key ? key : x;
+    to[i] = low;
+    to[half + i] = high;
+  }
+}
+
+/// A block for one token and one key-value head, whose group of query heads it serves tile by tile of positions.
+template <class T>
+__global__ void attend_token(T const* qkv, head_shape shape, attention_rule rule, step_tokens tokens, paged_cache cache, T* out) {
+  extern __shared__ float shared[];
+  let_next_start();
+  wait_for_previous();
+  int const token = blockIdx.x, h = blockIdx.y, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  int const position = tokens.positions[token], row = tokens.rows ? tokens.rows[token] : token;
+  if (position < 0) return;
+  int const group = shape.group(), d = shape.head_dim, size = group * d, kv_width = shape.kv_heads * d;
+  float *const query = shared, *const sum = query + size, *const score = sum + size, *const most = score + group * tile,
+               *const total = most + group, *const keep = total + group;
+  auto const heads_at = static_cast<std::int64_t>(h) * group * d;
+  for (int i = threadIdx.x; i < size; i += threads) {
+    query[i] = widen(qkv[static_cast<std::int64_t>(token) * shape.width() + heads_at + i]) * rule.scale;
+    sum[i] = 0;
+  }
+  for (int g = threadIdx.x; g < group; g += threads) most[g] = nothing, total[g] = 0;
+  __syncthreads();
+  int const begin = rule.window > 0 ? max(0, position + 1 - rule.window) : 0;
+  for (int first = begin; first <= position; first += tile) {
+    int const count = min(tile, position + 1 - first);
+    for (int p = warp; p < count; p += warps) {
+      T const* const key = static_cast<T const*>(cache.keys) + cache_row(cache, row, first + p) * kv_width + h * d;
+      for (int g = 0; g < group; ++g) {
+        float dot = 0;
+        for (int i = lane; i < d; i += 32) dot += query[g * d + i] * widen(key[i]);
+        dot = lane_sum(dot);
+        if (rule.softcap > 0) dot = rule.softcap * tanhf(dot / rule.softcap);
+        if (lane == 0) score[g * tile + p] = dot;
+      }
+    }
+    __syncthreads();
+    for (int g = warp; g < group; g += warps) {
+      float high = most[g];
+      for (int p = lane; p < count; p += 32) high = fmaxf(high, score[g * tile + p]);
+#pragma unroll
+      for (int offset = 16; offset > 0; offset /= 2) high = fmaxf(high, __shfl_xor_sync(~0u, high, offset));
+      float all = 0;
+      for (int p = lane; p < count; p += 32) {
+        float const e = __expf(score[g * tile + p] - high);
+        score[g * tile + p] = e;
+        all += e;
+      }
+      all = lane_sum(all);
+      if (lane == 0) {
+        keep[g] = __expf(most[g] - high);
+        total[g] = total[g] * keep[g] + all;
+        most[g] = high;
+      }
+    }
+    __syncthreads();
+    for (int i = threadIdx.x; i < d; i += threads)
+      for (int g = 0; g < group; ++g) sum[g * d + i] *= keep[g];
+    for (int i = threadIdx.x; i < d; i += threads)
+      for (int p = 0; p < count; ++p) {
+        float const v = widen(static_cast<T const*>(cache.values)[cache_row(cache, row, first + p) * kv_width + h * d + i]);
+        for (int g = 0; g < group; ++g) sum[g * d + i] += score[g * tile + p] * v;
+      }
+    __syncthreads();
+  }
+  T* const to = out + static_cast<std::int64_t>(token) * shape.heads * d + heads_at;
+  for (int i = threadIdx.x; i < size; i += threads) to[i] = narrow<T>(sum[i] / total[i / d]);
+}
+
+}  // namespace
+
+cudaError_t rotate_and_store(number type, void* qkv, head_shape const& shape, rotation const& r, step_tokens const& tokens,
+                             paged_cache const& cache, lane on) {
+  dim3 const grid(tokens.count, shape.heads + 2 * shape.kv_heads);
+  return by_number(type, [&]<class T>(T) {
+    return launch(rotate_and_store_heads<T>, grid, 32, sizeof(float) * shape.head_dim, on.stream, on.early, 1, static_cast<T*>(qkv),
+                  shape, r, tokens, cache);
+  });
+}
+
+cudaError_t attend(number type, void const* qkv, head_shape const& shape, attention_rule const& rule, step_tokens const& tokens,
+                   paged_cache const& cache, void* out, lane on) {
+  auto const floats = shape.group() * (2 * shape.head_dim + tile + 3);
+  return by_number(type, [&]<class T>(T) {
+    return launch(attend_token<T>, dim3(tokens.count, shape.kv_heads), threads, sizeof(float) * floats, on.stream, on.early, 1,
+                  static_cast<T const*>(qkv), shape, rule, tokens, cache, static_cast<T*>(out));
+  });
+}
+
+}  // namespace gpuplace::cuda

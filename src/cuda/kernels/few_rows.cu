@@ -1,0 +1,178 @@
+#include "device_math.cuh"
+
+#include <algorithm>
+
+namespace gpuplace::cuda {
+namespace {
+
+constexpr int threads = 256, warps = threads / 32;
+
+/// Some outputs of a few rows: each warp, or several along the inputs, reads `outputs_each` rows of weights with `loads` vectors of
+/// each in flight. The first of them are asked for before the kernels before have ended: weights do not change.
+template <class T, int rows, int outputs_each, int loads>
+__global__ void __launch_bounds__(threads, rows* outputs_each* loads > 16    ? 1
+                                           : rows * outputs_each * loads > 8 ? 2
+                                                                             : 3)
+    multiply_few_rows(product const p, int warps_a_row, T const* x, void* y) {
+  constexpr int in = in_vector<T>;
+  extern __shared__ uint4 shared[];
+  __shared__ float scratch[32];
+  __shared__ float sums[warps][rows][outputs_each];
+  int const lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  int const vectors = p.inputs / in, slice = (vectors + warps_a_row - 1) / warps_a_row;
+  int const part = warp % warps_a_row, first = part * slice, end = min(first + slice, vectors);
+  int const group = blockIdx.x * (warps / warps_a_row) + warp / warps_a_row;
+  int const half = p.outputs / 2;
+
+  int output[outputs_each];
+  uint4 const* weight[outputs_each];
+#pragma unroll
+  for (int r = 0; r < outputs_each; ++r) {
+    output[r] = p.gated ? group * (outputs_each / 2) + r / 2 + (r % 2 ? half : 0) : group * outputs_each + r;
+    bool const real = p.gated ? group * (outputs_each / 2) + r / 2 < half : output[r] < p.outputs;
+    if (!real) output[r] = -1;
+    weight[r] =
+        reinterpret_cast<uint4 const*>(static_cast<T const*>(p.weight) + static_cast<std::int64_t>(max(output[r], 0)) * p.inputs);
+  }
+  uint4 ahead[outputs_each][loads];
+  auto const fetch = [&](int r, int u, int at) {
+    ahead[r][u] = at < end && output[r] >= 0 ? load_once(weight[r] + at) : make_uint4(0, 0, 0, 0);
+  };
+  let_next_start();
+#pragma unroll
+  for (int u = 0; u < loads; ++u)
+#pragma unroll
+    for (int r = 0; r < outputs_each; ++r) fetch(r, u, first + u * 32 + lane);
+
+  wait_for_previous();
+#pragma unroll
+  for (int row = 0; row < rows; ++row) {
+    auto const* const from = reinterpret_cast<uint4 const*>(x + static_cast<std::int64_t>(row) * p.inputs);
+    uint4* const to = shared + row * vectors;
+    if (!p.before.weight) {
+      for (int i = threadIdx.x; i < vectors; i += threads) to[i] = from[i];
+      continue;
+    }
+    float squares = 0;
+    for (int i = threadIdx.x; i < vectors; i += threads) {
+      float v[in];
+      unpack<T>(from[i], v);
+#pragma unroll
+      for (int j = 0; j < in; ++j) squares += v[j] * v[j];
+    }
+    float const scale = rsqrtf(block_sum(squares, scratch) / static_cast<float>(p.inputs) + p.before.epsilon);
+    for (int i = threadIdx.x; i < vectors; i += threads) {
+      float v[in], w[in];
+      unpack<T>(from[i], v);
+      unpack<T>(static_cast<uint4 const*>(p.before.weight)[i], w);
+#pragma unroll
+      for (int j = 0; j < in; ++j) v[j] = widen(normalised(v[j], scale, narrow<T>(w[j]), p.before.offset));
+      to[i] = pack<T>(v);
+    }
+  }
+  __syncthreads();
+
+  float total[rows][outputs_each] = {};
+  for (int at = first + lane; at - lane < end; at += 32 * loads) {
+#pragma unroll
+    for (int u = 0; u < loads; ++u) {
+      int const now = at + u * 32;
+      float v[rows][in];
+#pragma unroll
+      for (int row = 0; row < rows; ++row) unpack<T>(shared[row * vectors + min(now, vectors - 1)], v[row]);
+#pragma unroll
+      for (int r = 0; r < outputs_each; ++r) {
+        float w[in];
+        unpack<T>(ahead[r][u], w);
+        fetch(r, u, now + 32 * loads);
+#pragma unroll
+        for (int row = 0; row < rows; ++row)
+#pragma unroll
+          for (int j = 0; j < in; ++j) total[row][r] += w[j] * v[row][j];
+      }
+    }
+  }
+#pragma unroll
+  for (int row = 0; row < rows; ++row)
+#pragma unroll
+    for (int r = 0; r < outputs_each; ++r) total[row][r] = lane_sum(total[row][r]);
+  if (warps_a_row > 1) {
+    if (lane == 0) {
+#pragma unroll
+      for (int row = 0; row < rows; ++row)
+#pragma unroll
+        for (int r = 0; r < outputs_each; ++r) sums[warp][row][r] = total[row][r];
+    }
+    __syncthreads();
+    if (part != 0) return;
+#pragma unroll
+    for (int row = 0; row < rows; ++row)
+#pragma unroll
+      for (int r = 0; r < outputs_each; ++r) {
+        float sum = 0;
+        for (int i = 0; i < warps_a_row; ++i) sum += sums[warp + i][row][r];
+        total[row][r] = sum;
+      }
+  }
+  if (lane != 0) return;
+
+  auto const* const bias = static_cast<T const*>(p.bias);
+  int const width = p.gated ? half : p.outputs;
+  auto const put = [&](int row, int column, float value) {
+    auto const at = static_cast<std::int64_t>(row) * width + column;
+    if (p.wide) {
+      static_cast<float*>(y)[at] = value;
+      return;
+    }
+    T* const out = static_cast<T*>(y) + at;
+    *out = p.add ? narrow<T>(rounded<T>(value) + widen(*out)) : narrow<T>(value);
+  };
+#pragma unroll
+  for (int row = 0; row < rows; ++row)
+#pragma unroll
+    for (int r = 0; r < outputs_each; ++r) {
+      if (output[r] < 0) continue;
+      float const value = total[row][r] + (bias ? widen(bias[output[r]]) : 0.0f);
+      if (!p.gated) put(row, output[r], value);
+      else if (r % 2 == 0) {
+        float const up = total[row][r + 1] + (bias ? widen(bias[output[r + 1]]) : 0.0f);
+        put(row, output[r], gated(rounded<T>(value), p.activation) * rounded<T>(up));
+      }
+    }
+}
+
+template <class T, int rows, int outputs_each, int loads>
+cudaError_t start(product const& p, int warps_a_row, void const* x, void* y, lane on) {
+  int const outputs_a_block = outputs_each * (warps / warps_a_row);
+  auto const shared = static_cast<std::size_t>(rows) * p.inputs * sizeof(T);
+  auto const kernel = multiply_few_rows<T, rows, outputs_each, loads>;
+  if (shared > 40 * 1024)
+    if (auto const failed = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)))
+      return failed;
+  return launch(kernel, (p.outputs + outputs_a_block - 1) / outputs_a_block, threads, shared, on.stream, on.early, 1, p,
+                warps_a_row, static_cast<T const*>(x), y);
+}
+
+template <class T, int rows>
+cudaError_t with_tiling(product const& p, product_tiling const& t, void const* x, void* y, lane on) {
+  if (t.rows_a_warp == 2 && t.loads == 4) return start<T, rows, 2, 4>(p, t.warps_a_row, x, y, on);
+  if (t.rows_a_warp == 2 && t.loads == 8) return start<T, rows, 2, 8>(p, t.warps_a_row, x, y, on);
+  if (t.rows_a_warp == 4 && t.loads == 4) return start<T, rows, 4, 4>(p, t.warps_a_row, x, y, on);
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace
+
+cudaError_t multiply_few(number type, product const& p, product_tiling const& tiling, void const* x, void* y, int rows, lane on) {
+  return by_number(type, [&]<class T>(T) {
+    switch (rows) {
+      case 1: return with_tiling<T, 1>(p, tiling, x, y, on);
+      case 2: return with_tiling<T, 2>(p, tiling, x, y, on);
+      case 3: return with_tiling<T, 3>(p, tiling, x, y, on);
+      case 4: return with_tiling<T, 4>(p, tiling, x, y, on);
+      default: return cudaErrorInvalidValue;
+    }
+  });
+}
+
+}  // namespace gpuplace::cuda

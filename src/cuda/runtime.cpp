@@ -1,0 +1,44 @@
+#include "runtime.hpp"
+
+namespace gpuplace::cuda {
+
+int device_count() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+  cudaGetLastError();
+  return 0;
+}
+
+device_memory allocate(std::size_t bytes, char const* what) {
+  void* data = nullptr;
+  check(cudaMalloc(&data, bytes ? bytes : 1), what);
+  return {data, bytes};
+}
+
+pinned_memory allocate_pinned(std::size_t bytes) {
+  void* data = nullptr;
+  check(cudaMallocHost(&data, bytes ? bytes : 1), "reserving pinned host memory");
+  return {data, bytes};
+}
+
+stream::stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream"); }
+stream::~stream() {
+  if (stream_) cudaStreamDestroy(stream_);
+}
+
+graph::graph(cudaGraph_t recorded) {
+  auto const failed = cudaGraphInstantiate(&made_, recorded, 0);
+  cudaGraphDestroy(recorded);
+  check(failed, "preparing a recorded step");
+}
+graph::~graph() {
+  if (made_) cudaGraphExecDestroy(made_);
+}
+
+cudaGraph_t graph::end_capture(cudaStream_t on) {
+  cudaGraph_t recorded = nullptr;
+  check(cudaStreamEndCapture(on, &recorded), "recording a step");
+  return recorded;
+}
+
+}  // namespace gpuplace::cuda
