@@ -14,22 +14,14 @@ double best_read_rate(std::size_t bytes) {
   int device = 0, processors = 0;
   check(cudaGetDevice(&device), "the current device");
   check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), "the device's processors");
-  cudaEvent_t begin, end;
-  check(cudaEventCreate(&begin), "a clock");
-  check(cudaEventCreate(&end), "a clock");
+  stopwatch const timer;
   double best = 0;
   for (int variant = 0; variant < read_variants; ++variant)
     for (int round = 0; round < 6; ++round) {  // the first warms up
-      check(cudaEventRecord(begin, on), "a clock");
+      timer.start(on);
       check(read_through(data.as(), bytes, sink.as<unsigned>(), variant, {on, false, processors}), "reading memory");
-      check(cudaEventRecord(end, on), "a clock");
-      check(cudaEventSynchronize(end), "reading memory");
-      float milliseconds = 0;
-      check(cudaEventElapsedTime(&milliseconds, begin, end), "a clock");
-      best = std::max(best, static_cast<double>(bytes) / (static_cast<double>(milliseconds) / 1e3));
+      best = std::max(best, static_cast<double>(bytes) / (static_cast<double>(timer.stop(on)) / 1e3));
     }
-  cudaEventDestroy(begin);
-  cudaEventDestroy(end);
   return best;
 }
 

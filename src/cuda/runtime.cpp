@@ -26,6 +26,22 @@ stream::~stream() {
   if (stream_) cudaStreamDestroy(stream_);
 }
 
+stopwatch::stopwatch() {
+  check(cudaEventCreate(&begin_), "making a clock");
+  check(cudaEventCreate(&end_), "making a clock");
+}
+stopwatch::~stopwatch() {
+  cudaEventDestroy(begin_);
+  cudaEventDestroy(end_);
+}
+float stopwatch::stop(cudaStream_t on) const {
+  check(cudaEventRecord(end_, on), "stopping a clock");
+  check(cudaEventSynchronize(end_), "waiting for the device");
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, begin_, end_), "reading a clock");
+  return milliseconds;
+}
+
 graph::graph(cudaGraph_t recorded) {
   auto const failed = cudaGraphInstantiate(&made_, recorded, 0);
   cudaGraphDestroy(recorded);

@@ -112,4 +112,18 @@ private:
   cudaGraphExec_t made_ = nullptr;
 };
 
+/// Times what is in a stream between two calls.
+class stopwatch {
+public:
+  stopwatch();
+  stopwatch(stopwatch const&) = delete;
+  ~stopwatch();
+  void start(cudaStream_t on) const { check(cudaEventRecord(begin_, on), "starting a clock"); }
+  /// Waits for the device. Milliseconds.
+  float stop(cudaStream_t on) const;
+
+private:
+  cudaEvent_t begin_ = nullptr, end_ = nullptr;
+};
+
 }  // namespace gpuplace::cuda

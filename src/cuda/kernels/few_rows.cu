@@ -15,6 +15,7 @@ __global__ void __launch_bounds__(threads, rows* outputs_each* loads > 16    ? 1
                                                                              : 3)
     multiply_few_rows(product const p, int warps_a_row, T const* x, void* y) {
   constexpr int in = in_vector<T>;
+  constexpr int kept = 2;  // vectors of x, and of its norm's weight, that a thread holds on to
   extern __shared__ uint4 shared[];
   __shared__ float scratch[32];
   __shared__ float sums[warps][rows][outputs_each];
@@ -44,30 +45,58 @@ __global__ void __launch_bounds__(threads, rows* outputs_each* loads > 16    ? 1
 #pragma unroll
     for (int r = 0; r < outputs_each; ++r) fetch(r, u, first + u * 32 + lane);
 
+  bool const normed = p.before.weight, all_kept = vectors <= kept * threads;
+  uint4 norm_weight[kept];
+  if (normed && all_kept) {
+#pragma unroll
+    for (int i = 0; i < kept; ++i)
+      if (int const at = threadIdx.x + i * threads; at < vectors) norm_weight[i] = static_cast<uint4 const*>(p.before.weight)[at];
+  }
   wait_for_previous();
+  auto const normalise = [&](uint4 const& number, uint4 const& weights, float scale) {
+    float v[in], w[in];
+    unpack<T>(number, v);
+    unpack<T>(weights, w);
+#pragma unroll
+    for (int j = 0; j < in; ++j) v[j] = widen(normalised(v[j], scale, narrow<T>(w[j]), p.before.offset));
+    return pack<T>(v);
+  };
+  auto const squares_of = [&](uint4 const& number) {
+    float v[in], sum = 0;
+    unpack<T>(number, v);
+#pragma unroll
+    for (int j = 0; j < in; ++j) sum += v[j] * v[j];
+    return sum;
+  };
 #pragma unroll
   for (int row = 0; row < rows; ++row) {
     auto const* const from = reinterpret_cast<uint4 const*>(x + static_cast<std::int64_t>(row) * p.inputs);
     uint4* const to = shared + row * vectors;
-    if (!p.before.weight) {
+    if (!normed) {
       for (int i = threadIdx.x; i < vectors; i += threads) to[i] = from[i];
       continue;
     }
     float squares = 0;
-    for (int i = threadIdx.x; i < vectors; i += threads) {
-      float v[in];
-      unpack<T>(from[i], v);
+    uint4 own[kept];
+    if (all_kept) {
 #pragma unroll
-      for (int j = 0; j < in; ++j) squares += v[j] * v[j];
+      for (int i = 0; i < kept; ++i) {
+        int const at = threadIdx.x + i * threads;
+        own[i] = at < vectors ? from[at] : make_uint4(0, 0, 0, 0);
+      }
+#pragma unroll
+      for (int i = 0; i < kept; ++i) squares += squares_of(own[i]);
+    } else {
+      for (int i = threadIdx.x; i < vectors; i += threads) squares += squares_of(from[i]);
     }
     float const scale = rsqrtf(block_sum(squares, scratch) / static_cast<float>(p.inputs) + p.before.epsilon);
-    for (int i = threadIdx.x; i < vectors; i += threads) {
-      float v[in], w[in];
-      unpack<T>(from[i], v);
-      unpack<T>(static_cast<uint4 const*>(p.before.weight)[i], w);
+    if (all_kept) {
 #pragma unroll
-      for (int j = 0; j < in; ++j) v[j] = widen(normalised(v[j], scale, narrow<T>(w[j]), p.before.offset));
-      to[i] = pack<T>(v);
+      for (int i = 0; i < kept; ++i)
+        if (int const at = threadIdx.x + i * threads; at < vectors) to[at] = normalise(own[i], norm_weight[i], scale);
+    } else {
+      for (int i = threadIdx.x; i < vectors; i += threads)
+        to[i] = normalise(from[i], static_cast<uint4 const*>(p.before.weight)[i], scale);
     }
   }
   __syncthreads();
@@ -163,7 +192,16 @@ cudaError_t with_tiling(product const& p, product_tiling const& t, void const* x
 
 }  // namespace
 
+cudaError_t multiply_some(product const& p, product_tiling const& t, void const* x, void* y, int rows, lane on);  // tensor_rows.cu
+
+bool can_multiply(number type, product const& p, product_tiling const& tiling, int rows) {
+  if (!tiling.tensor_cores) return rows <= 4 && p.inputs * bytes_of(type) % 16 == 0;
+  return type == number::bf16 && rows > 1 && rows <= 32 && p.inputs % 32 == 0 && !p.before.weight;
+}
+
 cudaError_t multiply_few(number type, product const& p, product_tiling const& tiling, void const* x, void* y, int rows, lane on) {
+  if (!can_multiply(type, p, tiling, rows)) return cudaErrorInvalidValue;
+  if (tiling.tensor_cores) return multiply_some(p, tiling, x, y, rows, on);
   return by_number(type, [&]<class T>(T) {
     switch (rows) {
       case 1: return with_tiling<T, 1>(p, tiling, x, y, on);

@@ -93,11 +93,12 @@ cudaError_t rotate_and_store(number type, void* qkv, head_shape const& shape, ro
 cudaError_t attend(number type, void const* qkv, head_shape const& shape, attention_rule const& rule, step_tokens const& tokens,
                    paged_cache const& cache, void* out, lane on);
 
-/// Both at once for one token a row, bf16 and heads of 64 or 128 numbers: queries and keys are turned, the key and value stored, and
+/// Both at once for one token a row, bf16, heads of 64 or 128 numbers and pages of a power of two: queries and keys are turned, the key and value stored, and
 /// each row's cache is read once by `splits` blocks a head, which a thread-block cluster joins.
-bool has_decode_attention(number type, head_shape const& shape, lane on);
+/// @param splits  blocks a head: a power of two up to 16, 1 where there are no clusters; 0: as many as fill the card
+bool has_decode_attention(number type, head_shape const& shape, int page_tokens);
 cudaError_t decode_attention(void const* qkv, head_shape const& shape, rotation const& r, attention_rule const& rule,
-                             step_tokens const& tokens, paged_cache const& cache, void* out, lane on);
+                             step_tokens const& tokens, paged_cache const& cache, void* out, int splits, lane on);
 
 /// A product with few rows, whose time is that of reading the weights: y = act(norm(x) weight^T + bias) (+ y).
 struct product {
@@ -111,16 +112,22 @@ struct product {
   bool wide = false;  ///< y is fp32 whatever the weights are
 };
 
-/// How a product's work is cut; which is best depends on shape and card.
+/// How a product's work is cut; which is best depends on shape, rows and card.
 struct product_tiling {
-  int rows_a_warp = 2, loads = 4, warps_a_row = 1;
+  int rows_a_warp = 2;  ///< of weights
+  int loads = 4;        ///< vectors of each that are in flight
+  int warps_a_row = 1;  ///< that share a row's inputs
+  bool tensor_cores = false;
   friend bool operator==(product_tiling const&, product_tiling const&) = default;
 };
-inline constexpr int most_product_rows = 4;
-inline constexpr product_tiling product_tilings[] = {{2, 4, 1}, {2, 4, 2}, {2, 4, 4}, {2, 4, 8}, {2, 8, 1}, {2, 8, 2},
-                                                     {2, 8, 4}, {4, 4, 1}, {4, 4, 2}, {4, 4, 4}, {4, 4, 8}};
+inline constexpr product_tiling product_tilings[] = {
+    {2, 4, 1},        {2, 4, 2},        {2, 4, 4},        {2, 4, 8},        {2, 8, 1},        {2, 8, 2},        {2, 8, 4},
+    {4, 4, 1},        {4, 4, 2},        {4, 4, 4},        {4, 4, 8},        {16, 4, 1, true}, {16, 4, 2, true}, {16, 4, 4, true},
+    {16, 4, 8, true}, {16, 8, 1, true}, {16, 8, 2, true}, {16, 8, 4, true}, {16, 8, 8, true}};
 
-/// @param rows  1 to most_product_rows
+/// Whether multiply_few can: without tensor cores up to 4 rows, with them up to 32 in bf16. Inputs come 16 bytes at a time, tensor cores
+/// want 32 of them, and no norm before: add_and_norm does it.
+bool can_multiply(number type, product const& p, product_tiling const& tiling, int rows);
 cudaError_t multiply_few(number type, product const& p, product_tiling const& tiling, void const* x, void* y, int rows, lane on);
 
 /// Reads memory once and writes nothing; `variant` 0 to read_variants - 1 differ in how many loads are in flight.

@@ -82,19 +82,26 @@ void cuda_stage::fill_rotations(executor_limits const& limits) {
   if (config_.local_rope) fill(rotations_[1], *config_.local_rope);
 }
 
-cuda::product_tiling cuda_stage::tiling_of(cuda::product const& p, int rows) const {
-  auto const found = tilings_.find({p.outputs, p.inputs, p.gated, rows});
-  return found == tilings_.end() ? cuda::product_tiling{} : found->second;
+std::optional<cuda::product_tiling> cuda_stage::tiling_of(cuda::product const& p, int rows) const {
+  if (auto const found = tilings_.find({p.outputs, p.inputs, p.gated, rows}); found != tilings_.end()) return found->second;
+  cuda::product_tiling const untried;
+  return cuda::can_multiply(type_, p, untried, rows) ? std::optional(untried) : std::nullopt;
 }
 
 void cuda_stage::multiply(cuda::product const& p, void* x, void* y, int rows, cuda::lane on) {
-  if (few(rows, p.inputs)) {
-    check(cuda::multiply_few(type_, p, tiling_of(p, rows), x, y, rows, on), "a product");
-    return;
-  }
-  if (p.before.weight) {
+  multiply(p, tiling_of(p, rows), x, y, rows, on);
+}
+
+void cuda_stage::multiply(cuda::product p, std::optional<cuda::product_tiling> const& tiling, void* x, void* y, int rows,
+                          cuda::lane on) {
+  if (p.before.weight && !(tiling && !tiling->tensor_cores)) {
     check(cuda::add_and_norm(type_, x, nullptr, p.before, normed_, rows, p.inputs, on), "a norm");
     x = normed_;
+    p.before = {};
+  }
+  if (tiling) {
+    check(cuda::multiply_few(type_, p, *tiling, x, y, rows, on), "a product");
+    return;
   }
   void* const to = p.gated ? gate_up_ : y;
   library_->multiply({type_, rows, p.outputs, p.inputs, p.add, p.wide}, p.weight, x, to, on.stream);
@@ -115,8 +122,8 @@ void cuda_stage::run_layer(std::size_t index, block_layout const& layout, std::i
   cuda::paged_cache const cache{caches_[index].keys, caches_[index].values,
                                 block + (on_ring(index) ? layout.ring_pages() : layout.pages()), static_cast<int>(layout.stride),
                                 static_cast<int>(page_tokens_)};
-  if (layout.decode && cuda::has_decode_attention(type_, shape_, on)) {
-    check(cuda::decode_attention(qkv_, shape_, rotation, rule, tokens, cache, attended_, on), "attention");
+  if (layout.decode && cuda::has_decode_attention(type_, shape_, cache.page_tokens)) {
+    check(cuda::decode_attention(qkv_, shape_, rotation, rule, tokens, cache, attended_, 0, on), "attention");
   } else {
     check(cuda::rotate_and_store(type_, qkv_, shape_, rotation, tokens, cache, on), "rotary positions");
     check(cuda::attend(type_, qkv_, shape_, rule, tokens, cache, attended_, on), "attention");
@@ -158,52 +165,41 @@ void cuda_stage::choose(int count, cuda::lane on) {
 }
 
 void cuda_stage::tune(int rows, cuda::lane on) {
-  if (rows > cuda::most_product_rows) return;
-  cudaEvent_t begin, end;
-  check(cudaEventCreate(&begin), "tuning");
-  check(cudaEventCreate(&end), "tuning");
-  auto const time = [&](std::vector<cuda::product const*> const& alike, cuda::product_tiling const& tiling, void const* x,
-                        void* y) {
+  cuda::stopwatch const watch;
+  using alike = std::vector<cuda::product const*>;
+  auto const time = [&](alike const& products, std::optional<cuda::product_tiling> const& tiling, void* x, void* y) {
     float least = std::numeric_limits<float>::max();
     for (int round = 0; round < 3; ++round) {
-      check(cudaEventRecord(begin, on.stream), "tuning");
-      for (auto const* p : alike)
-        if (cuda::multiply_few(type_, *p, tiling, x, y, rows, on) != cudaSuccess) {
-          cudaGetLastError();
-          return std::numeric_limits<float>::max();
-        }
-      check(cudaEventRecord(end, on.stream), "tuning");
-      check(cudaEventSynchronize(end), "tuning");
-      float now = 0;
-      check(cudaEventElapsedTime(&now, begin, end), "tuning");
-      least = std::min(least, now);
+      watch.start(on.stream);
+      for (auto const* p : products) multiply(*p, tiling, x, y, rows, on);
+      least = std::min(least, watch.stop(on.stream));
     }
     return least;
   };
-  // Layers in turn, so that no weight is found in the cache.
-  auto const best = [&](std::vector<cuda::product const*> const& alike, void const* x, void* y) {
-    auto const& p = *alike.front();
-    if (!few(rows, p.inputs)) return;
+  auto const best = [&](alike const& products, void* x, void* y) {
+    auto const& p = *products.front();
     auto const [at, added] = tilings_.try_emplace({p.outputs, p.inputs, p.gated, rows});
     if (!added) return;
-    float least = std::numeric_limits<float>::max();
-    for (auto const& tiling : cuda::product_tilings)
-      if (auto const now = time(alike, tiling, x, y); now < least) least = now, at->second = tiling;
+    float least = rows > 1 ? time(products, std::nullopt, x, y) : std::numeric_limits<float>::max();
+    for (auto const& tiling : cuda::product_tilings) {
+      auto bare = p;
+      if (tiling.tensor_cores) bare.before = {};
+      if (!cuda::can_multiply(type_, bare, tiling, rows)) continue;
+      if (auto const now = time(products, tiling, x, y); now < least) least = now, at->second = tiling;
+    }
   };
-  auto const each = [&](cuda::product cuda_layer::* which) {
-    std::vector<cuda::product const*> alike;
-    for (auto const& l : weights_.layers) alike.push_back(&(l.*which));
-    return alike;
+  // Layers in turn, so that no weight is found in the cache.
+  constexpr std::size_t enough = 12;
+  auto const each = [&](cuda::product cuda_layer::*which) {
+    alike products;
+    for (std::size_t i = 0; i < std::min(enough, weights_.layers.size()); ++i) products.push_back(&(weights_.layers[i].*which));
+    return products;
   };
-  auto const nothing = static_cast<std::size_t>(rows) * static_cast<std::size_t>(cuda::bytes_of(type_));
-  for (auto* const buffer : {hidden_, attended_, activated_}) check(cudaMemsetAsync(buffer, 0, nothing, on.stream), "tuning");
   best(each(&cuda_layer::qkv), hidden_, qkv_);
   best(each(&cuda_layer::output), attended_, delta_);
   best(each(&cuda_layer::gate_up), hidden_, activated_);
   best(each(&cuda_layer::down), activated_, delta_);
   best({&weights_.head}, hidden_, logits_);
-  cudaEventDestroy(begin);
-  cudaEventDestroy(end);
 }
 
 void cuda_stage::copy_sequence(slot_id from_slot, slot_id to_slot, std::span<page_id const> from, std::span<page_id const> to,

@@ -60,12 +60,11 @@ private:
   std::size_t lay_out(executor_limits const& limits);
   void fill_rotations(executor_limits const& limits);
   void run_layer(std::size_t index, block_layout const& layout, std::int32_t const* block, cuda::lane on);
-  /// y = p(x); x is normalised into normed_ where the product has a norm before it and the rows are many.
+  /// y = p(x). Without a tiling by cuBLASLt; what a tiling does not do itself is done before and after it.
   void multiply(cuda::product const& p, void* x, void* y, int rows, cuda::lane on);
-  /// Whether the product is one for multiply_few, which reads 16 bytes at a time.
-  bool few(int rows, int inputs) const { return rows <= cuda::most_product_rows && inputs * cuda::bytes_of(type_) % 16 == 0; }
+  void multiply(cuda::product p, std::optional<cuda::product_tiling> const& tiling, void* x, void* y, int rows, cuda::lane on);
   bool on_ring(std::size_t index) const { return ring_pages_ > 0 && weights_.layers[index].window > 0; }
-  cuda::product_tiling tiling_of(cuda::product const& p, int rows) const;
+  std::optional<cuda::product_tiling> tiling_of(cuda::product const& p, int rows) const;
 
   cuda_weights weights_;
   model_config config_;
@@ -86,7 +85,7 @@ private:
   };
   std::array<table, 2> rotations_;  ///< the second for sliding layers that turn otherwise
   std::optional<cuda::matmul> library_;
-  std::map<product_key, cuda::product_tiling> tilings_;
+  std::map<product_key, std::optional<cuda::product_tiling>> tilings_;  ///< none: cuBLASLt is faster
 };
 
 }  // namespace gpuplace::torch_detail

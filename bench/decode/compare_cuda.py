@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Decoding on the first GPU, gpuplace's executor beside transformers with accelerate, on the same random weights in one run.
+
+    compare_cuda.py FOLDER [--cuda-bench build/bench/decode/cuda_bench] [--context 512] [--batches 1 2 4 8 32] [--commit HASH]
+
+FOLDER is a checkpoint, such as one of random_model.py. gpuplace: the median of 40 decode steps as its caller sees them, host time included.
+transformers: `generate` in bf16 with device_map="cuda", prompts of CONTEXT tokens; the time of 33 new tokens less that of 1, by 32, the
+best of two. Writes bench/results/cuda-decode-GPU-DATE.json.
+"""
+import argparse
+import datetime
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import torch
+import transformers
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+
+
+def ours(program, folder, context, batches):
+    printed = subprocess.run([program, folder, "bf16", str(context), *map(str, batches)], capture_output=True, text=True)
+    if printed.returncode:
+        raise SystemExit(printed.stderr)
+    return [json.loads(line) for line in printed.stdout.splitlines()]
+
+
+def theirs(folder, context, batches):
+    begin = time.perf_counter()
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, device_map="cuda")
+    torch.cuda.synchronize()
+    loading = time.perf_counter() - begin
+    steps = {}
+    for batch in batches:
+        ids = torch.randint(0, 150000, (batch, context), device="cuda")
+        mask = torch.ones_like(ids)
+
+        def seconds(tokens):
+            torch.cuda.synchronize()
+            begin = time.perf_counter()
+            with torch.inference_mode():
+                model.generate(ids, attention_mask=mask, min_new_tokens=tokens, max_new_tokens=tokens, do_sample=False)
+            torch.cuda.synchronize()
+            return time.perf_counter() - begin
+
+        seconds(2)
+        steps[batch] = 1e3 * min((seconds(33) - seconds(1)) / 32 for _ in range(2))
+    return loading, steps
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("folder")
+    options.add_argument("--cuda-bench", default="build/bench/decode/cuda_bench")
+    options.add_argument("--context", type=int, default=512)
+    options.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8, 32])
+    options.add_argument("--commit", default="")
+    options.add_argument("--output", default="")
+    asked = options.parse_args()
+    transformers.logging.set_verbosity_error()
+    mine = ours(asked.cuda_bench, asked.folder, asked.context, asked.batches)
+    loading, steps = theirs(asked.folder, asked.context, asked.batches)
+    for row in mine:
+        if "batch" in row:
+            row["transformers_step_ms"] = round(steps[row["batch"]], 3)
+            row["times_transformers"] = round(steps[row["batch"]] / row["step_ms"], 2)
+            print("batch {batch:3}  {step_ms:7.3f} ms, {of_floor:.1%} of the floor; transformers {transformers_step_ms:7.2f} ms, "
+                  "{times_transformers} times".format(**row), flush=True)
+        elif "loading_seconds" in row:
+            row["transformers_loading_seconds"] = round(loading, 3)
+            print("loading {loading_seconds} s; transformers {transformers_loading_seconds} s".format(**row), flush=True)
+    gpu = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem", "--format=csv,noheader", "-i", "0"],
+                         capture_output=True, text=True).stdout.strip()
+    name, date = torch.cuda.get_device_name(0).split()[1].lower(), datetime.date.today().isoformat()
+    output = Path(asked.output) if asked.output else RESULTS / f"cuda-decode-{name}-{date}.json"
+    output.write_text(json.dumps(
+        {"date": date, "gpu": gpu, "commit": asked.commit, "model": Path(asked.folder).name, "context": asked.context,
+         "versions": {"torch": torch.__version__, "transformers": transformers.__version__}, "rows": mine}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
