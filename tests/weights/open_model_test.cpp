@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <gpuplace/weights/open_model.hpp>
 #include <string>
+#include <vector>
 
 #include "weights/tiny_files.hpp"
 
@@ -52,6 +53,34 @@ TEST(open_model, bytes_are_those_of_files_made_here) {
       write_shards(folder, tiny_tensors(config), 2);
       expect_exact(folder.path());
     }
+}
+
+TEST(open_model, tensors_beyond_the_configuration_are_counted_with_their_unit) {
+  temporary_folder const folder;
+  auto const config = read_model_config(folder.write("config.json", tiny_config("Qwen3ForCausalLM", true).dump())).value();
+  auto tensors = tiny_tensors(config);
+  write_tensors(folder.path() / "model.safetensors", tensors).value();
+  auto const plain_bf16 = open_model(folder.path().string(), dtype::bf16).value();
+  auto const plain_fp32 = open_model(folder.path().string(), dtype::fp32).value();
+  tensors.push_back(make_tensor("model.layers.1.self_attn.mask", element_type::boolean, {3, 5}));
+  tensors.push_back(make_tensor("model.layers.1.counter", element_type::i64, {7}));
+  tensors.push_back(make_tensor("model.layers.1.scale", element_type::bf16, {11}));
+  write_tensors(folder.path() / "model.safetensors", tensors).value();
+  auto const more = [&](dtype type, model_description const& plain) {
+    auto const model = open_model(folder.path().string(), type).value();
+    std::vector<std::int64_t> counts;
+    for (std::size_t u = 0; u < model.units.size(); ++u) {
+      auto const difference = (model.units[u].weight_bytes - plain.units[u].weight_bytes).count();
+      if (difference != 0) {
+        EXPECT_EQ(model.units[u].name, "model.layers.1");
+        counts.push_back(difference);
+      }
+    }
+    return counts;
+  };
+  std::int64_t const whole = 3 * 5 * 1 + 7 * 8;  // truth values and integers stay as they are
+  EXPECT_EQ(more(dtype::bf16, plain_bf16), (std::vector<std::int64_t>{whole + 11 * 2}));
+  EXPECT_EQ(more(dtype::fp32, plain_fp32), (std::vector<std::int64_t>{whole + 11 * 4}));
 }
 
 TEST(open_model, bytes_are_those_of_files_transformers_wrote) {

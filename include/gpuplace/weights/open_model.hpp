@@ -2,6 +2,7 @@
 /// @file
 /// From what a user wrote for a model to its description, checked against the weights where there are any.
 
+#include <cstdint>
 #include <filesystem>
 #include <gpuplace/model/config_json.hpp>
 #include <gpuplace/model/describe.hpp>
@@ -16,6 +17,22 @@
 
 namespace gpuplace {
 
+namespace detail {
+
+/// What the files hold beyond the configuration (masks, tables, counters) is counted with the unit that it belongs to. Integers and
+/// truth values keep their size whatever the weights are converted to.
+inline void count_extra_tensors(checkpoint const& weights, checkpoint_report const& report, model_description& model) {
+  for (auto const& name : report.unexpected) {
+    auto const& tensor = *weights.find(name);
+    for (auto& u : model.units)
+      if (name.starts_with(u.name + '.'))
+        u.weight_bytes += to_dtype(tensor.type) ? stored_bytes(tensor.elements(), compute_dtype(model.type))
+                                                : bytes{static_cast<std::int64_t>(tensor.data.size())};
+  }
+}
+
+}  // namespace detail
+
 /// Describes the model of a folder. Where safetensors are there, every tensor that the configuration asks for must be in them
 /// with its shape, so that the units' bytes are those of the files, and the fingerprint covers them.
 /// @param path    a folder with config.json, or a config.json alone: then weights are not looked at
@@ -28,7 +45,8 @@ inline result<model_description> describe_checkpoint(std::filesystem::path const
   std::error_code ignored;
   if (!std::filesystem::is_directory(path, ignored) || !has_checkpoint(path)) return model;
   GPUPLACE_TRY(auto const weights, open_checkpoint(path));
-  GPUPLACE_CHECK(check_checkpoint(weights, config));
+  GPUPLACE_TRY(auto const report, check_checkpoint(weights, config));
+  detail::count_extra_tensors(weights, report, model);
   model.fingerprint += '-' + weights_fingerprint(weights);
   return model;
 }
