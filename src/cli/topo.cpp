@@ -2,6 +2,8 @@
 
 #include "command.hpp"
 
+#include <gpuplace/placement/page_facts.hpp>
+#include <gpuplace/plan/html.hpp>
 #include <gpuplace/topology/dot.hpp>
 #include <gpuplace/topology/json.hpp>
 #include <gpuplace/topology/print.hpp>
@@ -24,6 +26,26 @@ struct topo_options {
   bool all_paths = false;
 };
 
+/// The machine as a plan of nothing, for the page that plans are drawn on.
+plan empty_plan(topology::graph const& seen) {
+  plan machine;
+  for (auto const& d : seen.devices())
+    machine.devices.push_back({.id = d.id,
+                               .name = d.name,
+                               .uuid = d.uuid,
+                               .pci = d.pci,
+                               .physical_index = d.physical_index,
+                               .capacity_bytes = d.capacity,
+                               .used_bytes = d.free ? d.capacity - *d.free : bytes{}});
+  machine.notes = seen.notes;
+  return machine;
+}
+
+result<void> refuse_nothing(topology::graph const& seen, std::string const& topology) {
+  if (!seen.devices().empty()) return {};
+  return error{errc::not_found, "no device is visible", topology, "check CUDA_VISIBLE_DEVICES, or name another --topology"};
+}
+
 result<void> print_topology(topo_options const& options) {
   GPUPLACE_TRY(auto read, topology::read(options.topology));
   GPUPLACE_TRY(auto seen, topology::visible_graph(std::move(read), topology::this_environment()));
@@ -32,10 +54,12 @@ result<void> print_topology(topo_options const& options) {
   } else if (options.format == "json") {
     auto const form = options.all_paths ? topology::json_form::paths : topology::json_form::automatic;
     fmt::print("{}\n", topology::to_json(seen, form).dump(2));
+  } else if (options.format == "html") {
+    GPUPLACE_CHECK(refuse_nothing(seen, options.topology));
+    auto const machine = empty_plan(seen);
+    fmt::print("{}", to_html(machine, {.machine = machine_of(machine, topology::all_devices(seen), seen)}));
   } else {
-    if (seen.devices().empty())
-      return error{errc::not_found, "no device is visible", options.topology,
-                   "check CUDA_VISIBLE_DEVICES, or name another --topology"};
+    GPUPLACE_CHECK(refuse_nothing(seen, options.topology));
     auto const notes = seen.notes;
     fmt::print("{}", topology::to_table(topology::all_devices(std::move(seen))));
     for (auto const& note : notes) fmt::print("note: {}\n", note);
@@ -55,12 +79,13 @@ void add_topo(CLI::App& app, action& chosen) {
       "  nvidia-smi topo -m > machine.txt; gpuplace topo --topology machine.txt@h100\n"
       "  echo 'node[0-99] preset:dgx-h100' > fleet.hosts; gpuplace topo --topology fleet.hosts\n"
       "  gpuplace topo --topology preset:dgx1-v100 --format dot | dot -Tsvg > machine.svg\n"
+      "  gpuplace topo --topology preset:dgx-h100 --format html > machine.html\n"
       "CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER hide and renumber devices as CUDA does.");
   command->add_option("--topology", options->topology, std::string(topology::source_forms))
       ->type_name("SRC")
       ->capture_default_str();
-  command->add_option("--format", options->format, "text, json or dot")
-      ->check(CLI::IsMember({"text", "json", "dot"}))
+  command->add_option("--format", options->format, "text, json, dot (Graphviz) or html (a page with a drawing)")
+      ->check(CLI::IsMember({"text", "json", "dot", "html"}))
       ->capture_default_str();
   command
       ->add_option_function<std::string>(

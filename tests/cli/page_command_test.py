@@ -28,6 +28,15 @@ class InABrowser(unittest.TestCase):
             self.assertIn(part, shown)
         self.assertEqual(shown.count("marker-end"), 6, "five hops of the target, one of the drafter")
 
+    def test_it_shows_a_machine_alone(self):
+        page = call("topo", "--topology", "preset:dgx-h100", "--format", "html")
+        self.assertEqual(page.returncode, 0, page.stderr)
+        shown, _ = browse(page.stdout, "--dump-dom")
+        for part in ("Machine", "GPU 0", "GPU 7", "NUMA 1", "NVSwitch · NV18", "used by others"):
+            self.assertIn(part, shown)
+        for part in ("KV cache", "idle", "weights"):
+            self.assertNotIn(part, shown[shown.index("<body"):])
+
     def test_the_picture_is_not_empty(self):
         _, picture = browse(call(*SIX_TO_TWO).stdout, "--screenshot={folder}/plan.png")
         self.assertTrue(picture.startswith(b"\x89PNG"))

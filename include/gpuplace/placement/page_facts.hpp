@@ -87,6 +87,16 @@ inline pictured_machine picture_of(plan const& p, topology::graph const& g) {
   return made;
 }
 
+/// As picture_of(), with the paths between devices.
+inline pictured_machine machine_of(plan const& p, device_group const& view, topology::graph const& g) {
+  auto made = picture_of(p, g);
+  made.way = [view, ids = p.devices](std::size_t a, std::size_t b) {
+    auto const from = view.find(ids[a].id), to = view.find(ids[b].id);
+    return from && to ? detail::rate_text(view.path(*from, *to)) : std::string();
+  };
+  return made;
+}
+
 /// All that a plan's page shows beside the plan: its machine, the times of up to 256 replicas, and the explanation.
 /// Errors:     those of explain()
 inline result<page_facts> page_facts_of(plan const& p, std::vector<model_description> const& models, device_group const& view,
@@ -94,11 +104,7 @@ inline result<page_facts> page_facts_of(plan const& p, std::vector<model_descrip
   constexpr std::size_t most_replicas = 256;
   page_facts made;
   GPUPLACE_TRY(made.explanation, explain(p, models, view));
-  made.machine = picture_of(p, g);
-  made.machine.way = [view, ids = p.devices](std::size_t a, std::size_t b) {
-    auto const from = view.find(ids[a].id), to = view.find(ids[b].id);
-    return from && to ? detail::rate_text(view.path(*from, *to)) : std::string();
-  };
+  made.machine = machine_of(p, view, g);
   made.times.resize(models.size());
   for (std::size_t m = 0; m < models.size(); ++m)
     for (auto const& r : p.models[m].replicas) {

@@ -1,6 +1,7 @@
 #pragma once
 /// @file
-/// A plan as a page: `gpuplace plan … --format html > plan.html`. One file, no script, nothing loaded from elsewhere.
+/// A plan as a page: `gpuplace plan … --format html > plan.html`. One file, no script, nothing loaded from elsewhere. A plan without
+/// models shows the machine alone: `gpuplace topo --format html`.
 /// Not in the umbrella: include it where pages are written.
 
 #include <gpuplace/plan/detail/html_host.hpp>
@@ -87,6 +88,13 @@ inline std::string tile_html(plan const& p, std::size_t m, std::string const& co
   return text;
 }
 
+inline std::string page_legend(plan const& p) {
+  auto const keys = p.models.empty() ? key_text("work", "used by others")
+                                     : key_text("weights", "weights") + key_text("kv", "KV cache, the demand") +
+                                           key_text("work", "workspace") + key_text("pool", "KV pool beyond the demand");
+  return "<div class=\"legend\">\n" + keys + key_text("free", "free") + "</div>\n";
+}
+
 inline std::string markers() {
   std::string text = "<svg width=\"0\" height=\"0\" style=\"position:absolute;width:0\" aria-hidden=\"true\"><defs>";
   for (std::size_t c = 0; c < page_colours; ++c)
@@ -152,18 +160,17 @@ inline std::string to_html(plan const& p, page_facts const& facts = {}) {
   detail::page_plan const page(p, facts);
   std::string names;
   for (auto const& m : p.models) names += (names.empty() ? "" : ", ") + m.name;
+  auto const title = p.models.empty() ? std::string("Machine") : "Plan of " + names;
+  if (p.models.empty()) names = title;
   auto html =
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
       "content=\"width=device-width\">\n<title>" +
-      detail::page_text("Plan of " + names) + "</title>\n<style>" + std::string(detail::page_style) + detail::colour_rules() +
+      detail::page_text(title) + "</title>\n<style>" + std::string(detail::page_style) + detail::colour_rules() +
       "</style>\n</head>\n<body>\n" + detail::markers() + "<h1>" + detail::page_text(names) + "</h1>\n<div class=\"soft\">" +
       std::to_string(p.devices.size()) + (p.devices.size() == 1 ? " device" : " devices") + "</div>\n<div class=\"tiles\">\n";
   for (std::size_t m = 0; m < p.models.size(); ++m)
     html += detail::tile_html(p, m, p.models.size() > 1 ? " c" + std::to_string(m % detail::page_colours) : "");
-  html += "</div>\n<div class=\"legend\">\n" + detail::key_text("weights", "weights") +
-          detail::key_text("kv", "KV cache, the demand") + detail::key_text("work", "workspace") +
-          detail::key_text("pool", "KV pool beyond the demand") + detail::key_text("free", "free") + "</div>\n" +
-          detail::hosts_html(page) + detail::far_hops_html(page);
+  html += "</div>\n" + detail::page_legend(p) + detail::hosts_html(page) + detail::far_hops_html(page);
   if (!p.notes.empty()) {
     html += "<h2>Notes</h2>\n<ul>\n";
     for (auto const& note : p.notes) html += "<li>" + detail::page_text(note) + "</li>\n";

@@ -112,7 +112,10 @@ private:
     std::vector<std::size_t> devices;
   };
 
-  int card_height() const { return 86 + chip * static_cast<int>(std::max<std::size_t>(most_chips_, 1)); }
+  int card_height() const {
+    auto const chips = page_.p.models.empty() ? 0 : std::max<std::size_t>(most_chips_, 1);
+    return 86 + chip * static_cast<int>(chips);
+  }
   int channel() const { return linked_ ? 108 : fabric_.empty() ? 30 : 66; }
 
   void lay_out(std::vector<std::size_t> const& devices) {
@@ -192,7 +195,7 @@ private:
     };
     part(use.weights, "weights");
     part(use.kv, "kv");
-    part(use.workspace, "work");
+    part(page_.p.models.empty() ? page_.p.devices[d].used_bytes : use.workspace, "work");
     part(use.kv_pool - use.kv, "pool");
     return text;
   }
@@ -202,9 +205,12 @@ private:
     auto const& use = page_.usage[d];
     auto const inner = card_width - 20;
     auto text = "<g>" + svg_box(c.x, c.y, card_width, card_height(), "card", 9);
+    auto const nothing_planned = page_.p.models.empty();
     text += "<title>" +
-            page_text(to_string(shown.id) + ": " + to_string(use.weights) + " weights, " + to_string(use.kv) + " KV cache, " +
-                      to_string(use.workspace) + " workspace, KV pool " + to_string(use.kv_pool)) +
+            page_text(nothing_planned
+                          ? to_string(shown.id)
+                          : to_string(shown.id) + ": " + to_string(use.weights) + " weights, " + to_string(use.kv) + " KV cache, " +
+                                to_string(use.workspace) + " workspace, KV pool " + to_string(use.kv_pool)) +
             "</title>";
     text += svg_text(c.x + 10, c.y + 20, "name", page_text(device_label(without_host(shown.id)), 26));
     auto const behind = page_.place(d).behind;
@@ -214,7 +220,7 @@ private:
     text += svg_text(c.x + 10, c.y + 74, "soft",
                      page_text(to_string(shown.used_bytes) + " of " + to_string(shown.capacity_bytes) + " · " +
                                percent_text(shown.used_bytes, shown.capacity_bytes)));
-    return text + chips(d, {c.x + 8, c.y + 82}) + "</g>\n";
+    return text + (nothing_planned ? "" : chips(d, {c.x + 8, c.y + 82})) + "</g>\n";
   }
 
   std::string chips(std::size_t d, point c) const {
