@@ -38,6 +38,8 @@ struct device {
   bytes capacity{};                         ///< all memory that programs can use
   std::optional<bytes> free{};              ///< what was free when a live machine was read; absent elsewhere
   gigabytes_per_second memory_bandwidth{};  ///< of its own memory
+  gigabytes_per_second from_host{};         ///< from pinned host memory, where it was measured
+  gigabytes_per_second to_host{};           ///< to pinned host memory, likewise
   teraflops peak_bf16{};                    ///< dense, without sparsity
   teraflops peak_fp32{};                    ///< without tensor cores
   seconds launch_cost{};                    ///< fixed cost of starting one unit's work

@@ -40,6 +40,8 @@ inline nlohmann::ordered_json device_to_json(device const& d) {
                            {"peak_fp32_tflops", d.peak_fp32.value()},
                            {"launch_us", microseconds(d.launch_cost).count()},
                            {"peer_to_peer", d.peer_to_peer}};
+  if (d.from_host.value() > 0) j["from_host_gb_s"] = d.from_host.value();
+  if (d.to_host.value() > 0) j["to_host_gb_s"] = d.to_host.value();
   if (d.free) j["free_bytes"] = d.free->count();
   if (d.cores > 0) j["cores"] = d.cores;
   if (!d.uuid.empty()) j["uuid"] = d.uuid;
@@ -136,6 +138,10 @@ inline result<device> device_from_json(field_reader const& in, int position) {
   if (free >= 0) d.free = bytes{free};
   GPUPLACE_TRY(auto const bandwidth, in.get<double>("memory_bandwidth_gb_s", 0));
   d.memory_bandwidth = gigabytes_per_second{bandwidth};
+  GPUPLACE_TRY(auto const from_host, in.get<double>("from_host_gb_s", 0));
+  d.from_host = gigabytes_per_second{from_host};
+  GPUPLACE_TRY(auto const to_host, in.get<double>("to_host_gb_s", 0));
+  d.to_host = gigabytes_per_second{to_host};
   GPUPLACE_TRY(auto const bf16, in.get<double>("peak_bf16_tflops", 0));
   d.peak_bf16 = teraflops{bf16};
   GPUPLACE_TRY(auto const fp32, in.get<double>("peak_fp32_tflops", 0));

@@ -55,6 +55,8 @@ struct gpu_machine {
   std::vector<gpu_facts> gpus{};                     ///< in NVML's order, which is by PCI id
   std::vector<std::vector<gpu_pair_facts>> pairs{};  ///< [i][j] for positions in `gpus`
   std::vector<std::string> notes{};                  ///< what was left out, and why
+  std::string driver{};                              ///< "580.65.06"; empty where no driver answers
+  int cuda = 0;                                      ///< the newest CUDA that the driver serves: 13000 for 13.0; 0 is unknown
 };
 
 /// A network card.

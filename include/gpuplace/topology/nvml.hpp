@@ -32,6 +32,9 @@ struct pci_info {
 struct memory_info {
   unsigned long long total, free, used;
 };
+struct utilization {
+  unsigned gpu, memory;  // per cent
+};
 struct process_info {
   unsigned pid;
   unsigned long long used;
@@ -64,24 +67,60 @@ inline std::string program_name(std::string const& proc, int pid) {
 }
 
 /// One conversation with NVML, from its start to its shutdown.
-class nvml_session {
+class nvml_conversation {
 public:
-  nvml_session(shared_library library, std::string proc) : library_(std::move(library)), proc_(std::move(proc)) {
+  explicit nvml_conversation(shared_library library) : library_(std::move(library)) {
     auto* const begin = library_.function<nvml::status()>("nvmlInit_v2");
-    started_ = begin == nullptr ? 13 : begin();
+    constexpr nvml::status function_not_found = 13;
+    started_ = begin == nullptr ? function_not_found : begin();
   }
-  nvml_session(nvml_session const&) = delete;
-  ~nvml_session() {
+  nvml_conversation(nvml_conversation const&) = delete;
+  ~nvml_conversation() {
     if (started_ == nvml::success) call<>("nvmlShutdown");
   }
 
+  nvml::status started() const { return started_; }
+
+  /// Calls a function of NVML; one that this version lacks answers as one that is not supported.
+  template <class... Arguments>
+  nvml::status call(char const* name, Arguments... arguments) const {
+    auto* const f = library_.function<nvml::status(Arguments...)>(name);
+    constexpr nvml::status not_supported = 3;
+    return f == nullptr ? not_supported : f(arguments...);
+  }
+
+  std::string words(nvml::status code) const {
+    auto* const f = library_.function<char const*(nvml::status)>("nvmlErrorString");
+    return f == nullptr || f(code) == nullptr ? "error " + std::to_string(code) : f(code);
+  }
+
+private:
+  shared_library library_;
+  nvml::status started_;
+};
+
+/// NVML's file where none is named.
+inline shared_library open_nvml(std::string const& library) {
+  return library.empty() ? shared_library::open("libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
+                         : shared_library::open(library);
+}
+
+/// Asks NVML for all that is known of the machine's GPUs.
+class nvml_session : nvml_conversation {
+public:
+  nvml_session(shared_library library, std::string proc) : nvml_conversation(std::move(library)), proc_(std::move(proc)) {}
+
   gpu_machine read() {
     gpu_machine made;
-    if (started_ != nvml::success) {
-      if (started_ != nvml::driver_not_loaded)
-        made.notes.push_back("GPUs are not read, NVML does not start: " + words(started_) + "; try nvidia-smi");
+    if (started() != nvml::success) {
+      if (started() != nvml::driver_not_loaded)
+        made.notes.push_back("GPUs are not read, NVML does not start: " + words(started()) + "; try nvidia-smi");
       return made;
     }
+    std::array<char, 96> version{};
+    if (call("nvmlSystemGetDriverVersion", version.data(), static_cast<unsigned>(version.size() - 1)) == nvml::success)
+      made.driver = version.data();
+    call("nvmlSystemGetCudaDriverVersion_v2", &made.cuda);
     unsigned count = 0;
     if (auto const code = call("nvmlDeviceGetCount_v2", &count); code != nvml::success)
       made.notes.push_back("GPUs are not read, NVML does not count them: " + words(code));
@@ -107,19 +146,6 @@ public:
   }
 
 private:
-  /// Calls a function of NVML; one that this version lacks answers as one that is not supported.
-  template <class... Arguments>
-  nvml::status call(char const* name, Arguments... arguments) const {
-    auto* const f = library_.function<nvml::status(Arguments...)>(name);
-    constexpr nvml::status not_supported = 3;
-    return f == nullptr ? not_supported : f(arguments...);
-  }
-
-  std::string words(nvml::status code) const {
-    auto* const f = library_.function<char const*(nvml::status)>("nvmlErrorString");
-    return f == nullptr || f(code) == nullptr ? "error " + std::to_string(code) : f(code);
-  }
-
   /// A text that NVML writes; empty where it writes none.
   std::string text(char const* function, nvml::device_handle handle) const {
     std::array<char, 128> buffer{};
@@ -272,9 +298,7 @@ private:
     return pair;
   }
 
-  shared_library library_;
   std::string proc_;
-  nvml::status started_ = 13;
 };
 
 }  // namespace detail
@@ -285,8 +309,7 @@ private:
 /// @param proc     where programs' names are read
 /// Complexity: O(g²) questions for g GPUs, some milliseconds each GPU
 inline gpu_machine read_nvml(std::string const& library = {}, std::string const& proc = "/proc") {
-  auto opened = library.empty() ? shared_library::open("libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
-                                : shared_library::open(library);
+  auto opened = detail::open_nvml(library);
   if (!opened) return {};
   return detail::nvml_session(std::move(opened), proc).read();
 }
