@@ -34,16 +34,21 @@ void add_plugin_option(CLI::App& command, std::shared_ptr<registries> const& kno
   command.footer([known, &command] { return known_names(command, *known); });
 }
 
-result<void> load_own_plugin(std::string_view file, registries& to) {
+result<std::filesystem::path> own_library(std::string_view file) {
   std::error_code failed;
   auto const folder = std::filesystem::read_symlink("/proc/self/exe", failed).parent_path();
   auto const beside = folder / file;
   auto const installed = (folder / GPUPLACE_PLUGIN_FOLDER / file).lexically_normal();
   for (auto const& at : {beside, installed})
-    if (std::filesystem::exists(at, failed)) return load_plugin(at, to);
+    if (std::filesystem::exists(at, failed)) return at;
   return error{errc::not_found, fmt::format("the plugin {} that came with this command is missing", file),
                fmt::format("neither {} nor {}", beside.string(), installed.string()),
                "build or install it again, or choose another --backend"};
+}
+
+result<void> load_own_plugin(std::string_view file, registries& to) {
+  GPUPLACE_TRY(auto const path, own_library(file));
+  return load_plugin(path, to);
 }
 
 }  // namespace gpuplace::cli

@@ -3,6 +3,7 @@
 
 #include <gpuplace/plugin/registries.hpp>
 
+#include <filesystem>
 #include <memory>
 #include <string_view>
 
@@ -16,7 +17,10 @@ namespace gpuplace::cli {
 // subcommand's help lists all that is known by name.
 void add_plugin_option(CLI::App& command, std::shared_ptr<registries> const& known);
 
-// Loads a plugin that comes with the command: from its folder, or where it is installed.
+// Where a library that comes with the command is: in its folder, or where it is installed. errc::not_found where it is in neither.
+result<std::filesystem::path> own_library(std::string_view file);
+
+// Loads a plugin that comes with the command.
 result<void> load_own_plugin(std::string_view file, registries& to);
 
 }  // namespace gpuplace::cli

@@ -1,6 +1,7 @@
 // gpuplace topo: what is in a machine, and how it is linked.
 
 #include "command.hpp"
+#include "probe/probe.hpp"
 
 #include <gpuplace/placement/page_facts.hpp>
 #include <gpuplace/plan/html.hpp>
@@ -13,6 +14,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
+#include <fstream>
 #include <memory>
 #include <utility>
 
@@ -24,6 +26,8 @@ struct topo_options {
   std::string topology = "live";
   std::string format = "text";
   bool all_paths = false;
+  bool probe = false;
+  std::string output;  // a file for the JSON, beside what is printed
 };
 
 /// The machine as a plan of nothing, for the page that plans are drawn on.
@@ -46,14 +50,39 @@ result<void> refuse_nothing(topology::graph const& seen, std::string const& topo
   return error{errc::not_found, "no device is visible", topology, "check CUDA_VISIBLE_DEVICES, or name another --topology"};
 }
 
+std::string json_of(topology::graph const& seen, topo_options const& options) {
+  return topology::to_json(seen, options.all_paths ? topology::json_form::paths : topology::json_form::automatic).dump(2) + '\n';
+}
+
+result<void> write_json(topology::graph const& seen, topo_options const& options) {
+  std::ofstream file(options.output);
+  if (file << json_of(seen, options) << std::flush) return {};
+  return error{errc::unreadable, "the file cannot be written", options.output, "check its folder and permissions"};
+}
+
+// Puts measured rates in the place of assumed ones. The text of both.
+result<std::string> put_measured(topology::graph& seen, topo_options const& options) {
+  GPUPLACE_CHECK(refuse_nothing(seen, options.topology));
+  GPUPLACE_TRY(auto const found, probe(seen, options.topology));
+  auto text = '\n' + topology::to_comparison(seen, found);
+  seen = topology::with_rates(seen, found);
+  return text;
+}
+
 result<void> print_topology(topo_options const& options) {
   GPUPLACE_TRY(auto read, topology::read(options.topology));
   GPUPLACE_TRY(auto seen, topology::visible_graph(std::move(read), topology::this_environment()));
+  std::string comparison;
+  if (options.probe) {
+    GPUPLACE_TRY(comparison, put_measured(seen, options));
+  }
+  if (!options.output.empty()) {
+    GPUPLACE_CHECK(write_json(seen, options));
+  }
   if (options.format == "dot") {
     fmt::print("{}", topology::to_dot(seen));
   } else if (options.format == "json") {
-    auto const form = options.all_paths ? topology::json_form::paths : topology::json_form::automatic;
-    fmt::print("{}\n", topology::to_json(seen, form).dump(2));
+    fmt::print("{}", json_of(seen, options));
   } else if (options.format == "html") {
     GPUPLACE_CHECK(refuse_nothing(seen, options.topology));
     auto const machine = empty_plan(seen);
@@ -63,6 +92,8 @@ result<void> print_topology(topo_options const& options) {
     auto const notes = seen.notes;
     fmt::print("{}", topology::to_table(topology::all_devices(std::move(seen))));
     for (auto const& note : notes) fmt::print("note: {}\n", note);
+    fmt::print("{}", comparison);
+    if (options.probe && options.output.empty()) fmt::print("note: --output FILE keeps these figures; plan with --topology FILE\n");
   }
   return {};
 }
@@ -76,6 +107,7 @@ void add_topo(CLI::App& app, action& chosen) {
       "Examples:\n"
       "  gpuplace topo\n"
       "  gpuplace topo --topology preset:dgx-h100\n"
+      "  gpuplace topo --probe --output machine.json; gpuplace plan --model M --topology machine.json\n"
       "  nvidia-smi topo -m > machine.txt; gpuplace topo --topology machine.txt@h100\n"
       "  echo 'node[0-99] preset:dgx-h100' > fleet.hosts; gpuplace topo --topology fleet.hosts\n"
       "  gpuplace topo --topology preset:dgx1-v100 --format dot | dot -Tsvg > machine.svg\n"
@@ -92,6 +124,9 @@ void add_topo(CLI::App& app, action& chosen) {
           "--paths", [options](std::string const& which) { options->all_paths = which == "all"; },
           "all: every ordered pair in the JSON, also above 256 devices")
       ->check(CLI::IsMember({"all"}));
+  command->add_flag("--probe", options->probe,
+                    "Measure this machine: memory, products, host links and every two GPUs, in place of data sheets' figures");
+  command->add_option("--output", options->output, "Write the JSON to this file too")->type_name("FILE");
   command->callback([options, &chosen] { chosen = [options] { return finish(print_topology(*options)); }; });
 }
 

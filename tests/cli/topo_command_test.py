@@ -1,5 +1,5 @@
 """gpuplace topo: the contract's keys, the environment, the forms."""
-import tempfile, unittest
+import json, pathlib, tempfile, unittest
 from command import DATA, call, read_json
 
 
@@ -64,6 +64,36 @@ class Topology(unittest.TestCase):
         self.assertTrue(drawing.startswith("graph") or drawing.startswith("digraph"))
         for i in range(8):
             self.assertIn(f"cuda:{i}", drawing)
+
+    def test_measured_rates_take_the_place_of_assumed_ones(self):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        done = call("topo", "--topology", "cpu:2", "--probe", "--output", folder / "machine.json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for part in ("measured", "assumed", "cpu:1  memory"):
+            self.assertIn(part, done.stdout)
+        self.assertIn("measuring cpu:0", done.stderr)
+        measured = json.loads((folder / "machine.json").read_text())
+        self.assertTrue(all(d["note"].startswith("measured 20") and d["memory_bandwidth_gb_s"] > 0.1 for d in measured["devices"]))
+        again = call("topo", "--topology", folder / "machine.json", "--format", "json").stdout
+        self.assertEqual(json.loads(again), measured)
+        assumed = read_json("topo", "--topology", "cpu:2")
+        plans = [read_json("plan", "--model", "preset:qwen2.5-1.5b", "--allocation", "one_group", "--partition", "even", "--topology", t)
+                 for t in ("cpu:2", folder / "machine.json")]
+        if measured["devices"][0]["memory_bandwidth_gb_s"] != assumed["devices"][0]["memory_bandwidth_gb_s"]:
+            self.assertNotEqual(plans[0]["predicted"], plans[1]["predicted"])
+
+    def test_only_this_machine_can_be_measured(self):
+        for source in ("preset:2xh100", DATA / "topologies"):
+            done = call("topo", "--topology", source, "--probe")
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("only the machine", call("topo", "--topology", "preset:2xh100", "--probe").stderr)
+
+    def test_the_json_goes_to_a_file_too(self):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        printed = call("topo", "--topology", "preset:2xh100", "--output", folder / "machine.json", "--format", "json").stdout
+        self.assertEqual((folder / "machine.json").read_text(), printed)
+        done = call("topo", "--topology", "preset:2xh100", "--output", folder / "no" / "machine.json")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
 
     def test_what_is_no_topology_is_refused(self):
         for source in ("/nonexistent.txt", "preset:dgx-9000", "uniform:0x80GiB", "uniform:8xlots", "cpu:0", __file__):
