@@ -21,6 +21,7 @@ void add_topo(CLI::App& app, action& chosen);
 void add_plan(CLI::App& app, action& chosen);
 void add_run(CLI::App& app, action& chosen);
 void add_bench(CLI::App& app, action& chosen);
+void add_doctor(CLI::App& app, action& chosen);
 
 // Prints what went wrong and what to do about it.
 exit_code fail(error const& e);

@@ -1,4 +1,4 @@
-// The gpuplace command: topo, plan, run and bench.
+// The gpuplace command: topo, plan, run, bench and doctor.
 
 #include "command.hpp"
 
@@ -22,7 +22,8 @@ int run_command(int argc, char** argv) {
       "  gpuplace topo                                    what is in this machine, and how it is linked\n"
       "  gpuplace plan --model preset:qwen3-8b --topology preset:dgx-h100 --allocation 'data_parallel(8)'\n"
       "  gpuplace run  --model DIR --prompts FILE         plan, load, answer every prompt\n"
-      "  gpuplace bench scaling --model DIR               how speed grows with devices",
+      "  gpuplace bench scaling --model DIR               how speed grows with devices\n"
+      "  gpuplace doctor                                  what is wrong with this machine, and what to do",
       "gpuplace"};
   app.set_version_flag("--version", std::string(GPUPLACE_VERSION));
   app.require_subcommand(1);
@@ -32,6 +33,7 @@ int run_command(int argc, char** argv) {
   add_plan(app, chosen);
   add_run(app, chosen);
   add_bench(app, chosen);
+  add_doctor(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (CLI::ParseError const& e) {

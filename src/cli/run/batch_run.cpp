@@ -27,7 +27,7 @@ batch_run::batch_run(batch_parts parts, std::function<void()> stop)
     : with_(std::move(parts)),
       stop_(std::move(stop)),
       summary_(with_.model),
-      bar_(labels_of(with_.model), with_.prompts.count, with_.rows.done_count()) {
+      bar_(labels_of(with_.model), with_.prompts.count, with_.rows.done_count(), with_.devices) {
   auto const& output = with_.options.output;
   if (output.empty() || output == "-") printer_.emplace(stdout, !output.empty());
 }

@@ -28,7 +28,8 @@ struct batch_parts {
   model_config const& config;
   model_plan const& model;
   journal& rows;
-  clock_function now;  // the backend's
+  clock_function now;                      // the backend's
+  std::function<std::string()> devices{};  // words on how busy they are
 };
 
 class batch_run {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 #include <unistd.h>
 
 namespace gpuplace::cli {
@@ -15,11 +16,12 @@ constexpr std::chrono::milliseconds terminal_period{100};
 constexpr std::chrono::seconds file_period{5};
 }  // namespace
 
-progress::progress(std::vector<std::string> labels, std::size_t prompts, std::size_t finished)
+progress::progress(std::vector<std::string> labels, std::size_t prompts, std::size_t finished, std::function<std::string()> devices)
     : labels_(std::move(labels)),
       tokens_(labels_.size()),
       prompts_(prompts),
       finished_(finished),
+      devices_(std::move(devices)),
       terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 void progress::add_tokens(std::size_t replica, std::size_t count) {
@@ -63,6 +65,7 @@ void progress::draw() {
   }
   if (tokens_.size() > most_named_replicas)
     line += fmt::format("  {} replicas, {:.1f} tok/s", tokens_.size(), static_cast<double>(total) / elapsed);
+  if (auto const devices = devices_ ? devices_() : std::string(); !devices.empty()) line += "  | " + devices;
   // The escape clears what a longer line left behind.
   if (terminal_) fmt::print(stderr, "\r{}\x1b[K", line);
   else fmt::print(stderr, "{}\n", line);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,8 +12,10 @@ namespace gpuplace::cli {
 // Draws on standard error: redrawn in place on a terminal, a new line every few seconds elsewhere.
 class progress {
 public:
-  // `labels` names the replicas; `prompts` are expected in all, `finished` of them are there already.
-  progress(std::vector<std::string> labels, std::size_t prompts, std::size_t finished = 0);
+  // `labels` names the replicas; `prompts` are expected in all, `finished` of them are there already. What `devices` says stands
+  // at the end of the line.
+  progress(std::vector<std::string> labels, std::size_t prompts, std::size_t finished = 0,
+           std::function<std::string()> devices = {});
 
   void add_tokens(std::size_t replica, std::size_t count);
   void add_finished();
@@ -32,6 +35,7 @@ private:
   std::vector<std::size_t> tokens_;
   std::size_t prompts_;
   std::size_t finished_;
+  std::function<std::string()> devices_;
   clock::time_point start_ = clock::now();
   clock::time_point next_draw_ = start_;
   bool terminal_;

@@ -3,6 +3,8 @@
 #include "../backends.hpp"
 #include "../command.hpp"
 #include "batch_run.hpp"
+#include "device_watch.hpp"
+#include "environment_notes.hpp"
 #include "interrupt.hpp"
 #include "options.hpp"
 
@@ -130,7 +132,9 @@ std::string how_to_go_on(run_options const& options, journal const& rows, std::s
 }
 
 // Answers every row that has no answer yet.
-result<ending> generate(fleet_type& served, boost::asio::io_context& loop, batch_parts const& with, seconds loading) {
+// @param watched  reads the devices meanwhile; may be null
+result<ending> generate(fleet_type& served, boost::asio::io_context& loop, batch_parts const& with, seconds loading,
+                        device_watch* watched) {
   auto const count = with.prompts.count;
   auto const resumed = with.rows.done_count();
   interrupt by_user(loop);
@@ -142,7 +146,8 @@ result<ending> generate(fleet_type& served, boost::asio::io_context& loop, batch
   loop.restart();
   loop.run();
   auto const ended = batch.end();
-  fmt::print(stderr, "{}", batch.summary().text(count, resumed, served.statistics()));
+  auto const uses = watched != nullptr ? watched->stop() : std::vector<device_use>();
+  fmt::print(stderr, "{}", batch.summary().text(count, resumed, served.statistics(), uses));
   bool const whole = with.rows.done_count() == count;
   if (!whole) fmt::print(stderr, "{}", how_to_go_on(with.options, with.rows, count));
   if (!ended) return ended.error();
@@ -177,6 +182,7 @@ result<ending> run_prompts(run_options const& options) {
   GPUPLACE_TRY(auto const resumed, rows.begin(identity_of(options, description, prompts, backend.name), prompts.count));
   fmt::print(stderr, "{}\n{}\n{}", topology::to_table(on.all), plan_text(placed),
              allocation_text(model, prompts.count, router.label));
+  for (auto const& note : environment_notes(own_environment(), model)) fmt::print(stderr, "note: {}\n", note);
   if (resumed > 0) fmt::print(stderr, "going on with a run that has answered {} of {} prompts\n", resumed, prompts.count);
 
   auto const now = backend.time();
@@ -185,7 +191,11 @@ result<ending> run_prompts(run_options const& options) {
              model.replicas.size() == 1 ? "one replica" : std::to_string(model.replicas.size()) + " replicas");
   auto const loading = now();
   GPUPLACE_CHECK(start(served, loop));
-  return generate(served, loop, {options, prompts, side, description.config, model, rows, now}, now() - loading);
+  // A backend with a clock of its own computes nothing on the devices.
+  auto const watched = backend.name == "simulated" ? nullptr : watch_gpus(gpus_of(placed, model));
+  auto const devices = [&] { return watched ? watched->now() : std::string(); };
+  return generate(served, loop, {options, prompts, side, description.config, model, rows, now, devices}, now() - loading,
+                  watched.get());
 }
 
 exit_code run(run_options const& options) {

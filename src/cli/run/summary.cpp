@@ -25,7 +25,12 @@ double rate(std::size_t tokens, double span) { return span > 0 ? static_cast<dou
 }  // namespace
 
 run_summary::run_summary(model_plan const& model) {
-  for (auto const& r : model.replicas) shares_.push_back({.label = replica_label(r)});
+  for (auto const& r : model.replicas) {
+    auto& mine = shares_.emplace_back();
+    mine.label = replica_label(r);
+    for (auto const& s : r.stages)
+      if (std::ranges::find(mine.devices, s.device) == mine.devices.end()) mine.devices.push_back(s.device);
+  }
 }
 
 void run_summary::add(generation const& g, seconds now) {
@@ -59,7 +64,7 @@ std::string run_summary::parallelism_text(std::vector<instance_statistics> const
   auto const first_done = std::ranges::min_element(shares_, {}, &share::last);
   for (std::size_t r = 0; r < shares_.size(); ++r) {
     busy += statistics[r].busy.count();
-    idle_at_end += shares_[r].prompts == 0 ? span() : (ended_ - shares_[r].last).count();
+    idle_at_end += done_early(shares_[r]) * span();
   }
   auto const all = static_cast<double>(shares_.size());
   auto const worked = busy / span();
@@ -68,7 +73,7 @@ std::string run_summary::parallelism_text(std::vector<instance_statistics> const
   auto const skew = idle_at_end / span();
   if (skew > 0.005 * all)
     text += fmt::format("  {:.2f} lost to skew: {} was done {:.2f} s before the last\n", skew, first_done->label,
-                        first_done->prompts == 0 ? span() : (ended_ - first_done->last).count());
+                        done_early(*first_done) * span());
   if (auto const between = all - worked - skew; between > 0.005 * all)
     text += fmt::format("  {:.2f} lost between steps\n", between);
   return text;
@@ -86,7 +91,15 @@ std::string run_summary::batching_text(std::vector<instance_statistics> const& s
   return text + "\n";
 }
 
-std::string run_summary::text(std::size_t rows, std::size_t resumed, std::vector<instance_statistics> const& statistics) const {
+std::vector<replica_time> run_summary::times(std::vector<instance_statistics> const& statistics) const {
+  std::vector<replica_time> times;
+  for (std::size_t r = 0; r < shares_.size(); ++r)
+    times.push_back({shares_[r].devices, statistics[r].busy.count() / span(), done_early(shares_[r])});
+  return times;
+}
+
+std::string run_summary::text(std::size_t rows, std::size_t resumed, std::vector<instance_statistics> const& statistics,
+                              std::vector<device_use> const& uses) const {
   auto text = fmt::format("{} of {} prompts answered", answered_ + resumed, rows);
   if (resumed > 0) text += fmt::format(" ({} of them by an earlier run)", resumed);
   text += fmt::format(", {} tokens in {:.2f} s: {:.1f} tokens/s; loading took {:.2f} s", tokens_, span(), rate(tokens_, span()),
@@ -98,6 +111,7 @@ std::string run_summary::text(std::size_t rows, std::size_t resumed, std::vector
   bool const counted = std::ranges::any_of(statistics, [](auto const& s) { return s.steps > 0; });
   if (counted && shares_.size() > 1) text += parallelism_text(statistics);
   if (counted) text += batching_text(statistics, rows - resumed);
+  text += devices_text(uses, times(statistics));
   text += fmt::format("First token after {:.2f} s (median), {:.2f} s (95 %), waiting included\n", percentile(first_tokens_, 0.5),
                       percentile(first_tokens_, 0.95));
   return text;

@@ -1,6 +1,8 @@
 #pragma once
 // What each device of a run really did, and where the rest of the speed-up went.
 
+#include "device_use.hpp"
+
 #include <gpuplace/plan/plan.hpp>
 #include <gpuplace/runtime/generation.hpp>
 #include <gpuplace/runtime/instance_statistics.hpp>
@@ -27,11 +29,14 @@ public:
 
   // @param resumed     rows that an earlier run had finished
   // @param statistics  of each instance; all zeros where a backend keeps no count
-  std::string text(std::size_t rows, std::size_t resumed, std::vector<instance_statistics> const& statistics) const;
+  // @param uses        of the devices that were watched
+  std::string text(std::size_t rows, std::size_t resumed, std::vector<instance_statistics> const& statistics,
+                   std::vector<device_use> const& uses = {}) const;
 
 private:
   struct share {
     std::string label;
+    std::vector<device_id> devices;
     std::size_t prompts = 0;
     std::size_t tokens = 0;
     seconds last{0};  // when its last answer was there
@@ -39,6 +44,9 @@ private:
   std::string replicas_text(std::vector<instance_statistics> const& statistics) const;
   std::string parallelism_text(std::vector<instance_statistics> const& statistics) const;
   std::string batching_text(std::vector<instance_statistics> const& statistics, std::size_t rows) const;
+  std::vector<replica_time> times(std::vector<instance_statistics> const& statistics) const;
+  // The part of the run after a replica's last answer.
+  double done_early(share const& s) const { return s.prompts == 0 ? 1.0 : (ended_ - s.last).count() / span(); }
   double span() const { return (ended_ - began_).count(); }
 
   std::vector<share> shares_;

@@ -1,0 +1,64 @@
+#include "environment_notes.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+extern char** environ;
+
+namespace gpuplace::cli {
+
+namespace {
+
+// The names of the variables that `chosen` takes, with commas between them.
+template <class F>
+std::vector<std::string> names_of(std::vector<std::string> const& environment, F&& chosen) {
+  std::vector<std::string> names;
+  for (auto const& variable : environment)
+    if (chosen(variable)) names.push_back(variable.substr(0, variable.find('=')));
+  std::ranges::sort(names);
+  return names;
+}
+
+std::string note(std::vector<std::string> const& names, std::string_view why) {
+  std::string list;
+  for (auto const& name : names) list += (list.empty() ? "" : ", ") + name;
+  return fmt::format("{} {} no effect: {}", list, names.size() == 1 ? "has" : "have", why);
+}
+
+bool one_device_each(model_plan const& model) {
+  return std::ranges::all_of(model.replicas, [](replica const& r) {
+    std::set<device_id> devices;
+    for (auto const& s : r.stages) devices.insert(s.device);
+    return devices.size() <= 1;
+  });
+}
+
+}  // namespace
+
+std::vector<std::string> environment_notes(std::vector<std::string> const& environment, model_plan const& model) {
+  std::vector<std::string> notes;
+  auto const allocator = names_of(environment, [](std::string const& variable) {
+    return variable.starts_with("PYTORCH_CUDA_ALLOC_CONF=") || variable.starts_with("PYTORCH_ALLOC_CONF=");
+  });
+  if (!allocator.empty()) notes.push_back(note(allocator, "a replica's memory on a GPU is reserved once, as the plan says"));
+  if (!one_device_each(model)) return notes;
+  bool const peers_off = std::ranges::find(environment, "NCCL_P2P_DISABLE=1") != environment.end();
+  if (peers_off)
+    notes.push_back("NCCL_P2P_DISABLE=1 has no effect: nothing is copied from GPU to GPU, each replica is on one device");
+  auto const nccl = names_of(environment, [&](std::string const& variable) {
+    return variable.starts_with("NCCL_") && !(peers_off && variable == "NCCL_P2P_DISABLE=1");
+  });
+  if (!nccl.empty()) notes.push_back(note(nccl, "NCCL is not used, each replica is on one device"));
+  return notes;
+}
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> all;
+  for (char** at = environ; *at != nullptr; ++at) all.emplace_back(*at);
+  return all;
+}
+
+}  // namespace gpuplace::cli
