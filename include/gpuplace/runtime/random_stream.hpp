@@ -24,9 +24,9 @@ constexpr std::uint64_t random_stream(sampling const& how, std::size_t index, st
   return sample == 0 ? first : mix_bits(first ^ mix_bits(sample));
 }
 
-/// The draw for the token at `position`, uniform in [0, 1).
-constexpr double uniform_draw(std::uint64_t stream, std::int64_t position) {
-  return static_cast<double>(mix_bits(stream ^ mix_bits(static_cast<std::uint64_t>(position))) >> 11) * 0x1p-53;
+/// The draw for the token at `position`, uniform in all its bits.
+constexpr std::uint64_t random_draw(std::uint64_t stream, std::int64_t position) {
+  return mix_bits(stream ^ mix_bits(static_cast<std::uint64_t>(position)));
 }
 
 }  // namespace gpuplace

@@ -1,8 +1,11 @@
 #include "sampler.hpp"
 
+#include "../../cuda/kernels/sampling_math.hpp"
+
 #include <gpuplace/runtime/random_stream.hpp>
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstddef>
 #include <functional>
@@ -46,7 +49,7 @@ void penalise(std::vector<float>& logits, sample_request const& ask, std::vector
     auto const token = static_cast<std::size_t>(ask.history[i]);
     if (token >= logits.size()) continue;
     if (times[token] == 0) {
-      logits[token] = logits[token] < 0 ? logits[token] * repetition : logits[token] / repetition;
+      logits[token] = cuda::repeated(logits[token], repetition);
       times[token] = 1;
     }
     if (static_cast<std::int64_t>(i) >= ask.prompt_tokens) ++times[token];
@@ -55,7 +58,7 @@ void penalise(std::vector<float>& logits, sample_request const& ask, std::vector
     auto const token = static_cast<std::size_t>(id);
     if (token >= logits.size()) continue;
     if (auto const answered = std::exchange(times[token], 0) - 1; answered > 0)
-      logits[token] -= static_cast<float>(how.frequency_penalty * answered + how.presence_penalty);
+      logits[token] = cuda::answered_before(logits[token], how.frequency_penalty, how.presence_penalty, answered);
   }
 }
 
@@ -79,23 +82,25 @@ float least_of_top(std::span<float const> logits, std::int64_t k, std::vector<fl
   return *last;
 }
 
-double mass_of(std::span<candidate const> all) {
-  double mass = 0;
+std::uint64_t mass_of(std::span<candidate const> all) {
+  std::uint64_t mass = 0;
   for (auto const& c : all) mass += c.weight;
   return mass;
 }
 
-/// The smallest set of the likeliest with `top_p` of the mass, at the end of `all`.
+/// The smallest set of the likeliest with `top_p` of the mass.
 std::span<candidate> likeliest(std::span<candidate> all, double top_p) {
-  auto const wanted = top_p * mass_of(all);
-  double mass = 0;
+  auto const wanted = cuda::wanted_of(top_p, mass_of(all));
+  std::uint64_t mass = 0;
   auto rest = all.size();
   std::make_heap(all.begin(), all.end());
   do {
     std::pop_heap(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(rest));
     mass += all[--rest].weight;
-  } while (rest > 0 && mass < wanted);
-  return all.subspan(rest);
+  } while (mass < wanted);
+  auto const kept = all.subspan(rest);
+  std::sort(kept.begin(), kept.end(), [](auto const& a, auto const& b) { return a.token < b.token; });
+  return kept;
 }
 
 }  // namespace
@@ -109,19 +114,21 @@ std::span<candidate const> candidates_of(std::span<float const> logits, sample_r
   auto const best = best_of(chosen_by);
   if (!best) return {};
   if (ask.how.greedy()) {
-    all.push_back({1, static_cast<token_id>(*best)});
+    all.push_back({cuda::full_weight, chosen_by[*best], static_cast<token_id>(*best)});
     return all;
   }
   auto const least = least_of_top(chosen_by, ask.how.top_k, mine.largest);
-  auto const top = double{chosen_by[*best]};
+  auto const top = chosen_by[*best], scale = cuda::scale_of(ask.how.temperature);
+  assert(static_cast<std::int64_t>(chosen_by.size()) <= cuda::most_vocabulary);
   for (std::size_t i = 0; i < chosen_by.size(); ++i)
     if (chosen_by[i] >= least)
-      if (auto const weight = std::exp((double{chosen_by[i]} - top) / ask.how.temperature); weight > 0)
-        all.push_back({weight, static_cast<token_id>(i)});
+      if (auto const weight = cuda::weight_of(top - chosen_by[i], scale); weight > 0)
+        all.push_back({weight, chosen_by[i], static_cast<token_id>(i)});
   std::span<candidate> kept = all;
   if (ask.how.top_p < 1) kept = likeliest(kept, ask.how.top_p);
   if (ask.how.min_p > 0) {
-    auto const unlikely = std::remove_if(kept.begin(), kept.end(), [&](auto const& c) { return c.weight < ask.how.min_p; });
+    auto const enough = cuda::least_weight_of(ask.how.min_p);
+    auto const unlikely = std::remove_if(kept.begin(), kept.end(), [&](auto const& c) { return c.weight < enough; });
     kept = kept.first(static_cast<std::size_t>(unlikely - kept.begin()));
   }
   return kept;
@@ -134,12 +141,10 @@ std::optional<token_id> sample_token(std::span<float const> logits, sample_reque
   }
   auto const kept = candidates_of(logits, ask);
   if (kept.empty()) return std::nullopt;
-  auto target = uniform_draw(ask.random_stream, ask.position) * mass_of(kept);
-  for (auto const& c : kept) {
-    target -= c.weight;
-    if (target < 0) return c.token;
-  }
-  return kept.back().token;
+  auto place = cuda::place_of(random_draw(ask.random_stream, ask.position), mass_of(kept));
+  auto c = kept.begin();
+  for (; place >= c->weight; ++c) place -= c->weight;
+  return c->token;
 }
 
 token_logprobs logprobs_of(std::span<float const> logits, token_id chosen, std::int32_t alternatives) {

@@ -24,23 +24,25 @@ struct sample_request {
 
 /// A token that may be drawn.
 struct candidate {
-  double weight = 0;  ///< its probability beside the likeliest token's
+  std::uint64_t weight = 0;  ///< its probability beside the likeliest token's, as part of cuda::full_weight
+  float logit = 0;
   token_id token = 0;
 
   /// Heaps put the likeliest token on top, the smaller id among equals.
   friend bool operator<(candidate const& a, candidate const& b) {
-    return a.weight != b.weight ? a.weight < b.weight : a.token > b.token;
+    return a.logit != b.logit ? a.logit < b.logit : a.token > b.token;
   }
 };
 
-/// The tokens that are left after penalties, temperature, top-k, top-p and min-p, in that order; for a greedy request the one
-/// with the largest logit, the first among equals. Empty where a logit is NaN or none is finite.
+/// The tokens that are left after penalties, temperature, top-k, top-p and min-p, in that order, smaller ids first; for a greedy
+/// request the one with the largest logit, the first among equals. Empty where a logit is NaN or the largest is not finite.
 /// It lies in memory of the calling thread until the thread's next call.
 /// Complexity: O(vocabulary + history); with top-p also O(kept log vocabulary). Allocates nothing once warm; a greedy request
 ///             without penalties and forbidden tokens is one pass over the logits
 std::span<candidate const> candidates_of(std::span<float const> logits, sample_request const& ask);
 
-/// One of candidates_of, drawn by `random_stream` and `position` alone; nothing where there is none.
+/// One of candidates_of, drawn by `random_stream` and `position` alone; nothing where there is none. The kernel `choose` finds the
+/// same token: weights are whole numbers, and their sums exact.
 std::optional<token_id> sample_token(std::span<float const> logits, sample_request const& ask);
 
 /// The log-probability of `chosen` and of the `alternatives` likeliest tokens in the distribution of the logits as they are.

@@ -1,3 +1,4 @@
+#include "../../../src/cuda/kernels/sampling_math.hpp"
 #include "sampler.hpp"
 
 #include <gtest/gtest.h>
@@ -86,7 +87,7 @@ TEST(sampler, keeps_what_transformers_keeps) {
     request.forbidden = forbidden;
     std::map<token_id, double> kept;
     double mass = 0;
-    for (auto const& one : candidates_of(logits, request)) mass += kept[one.token] = one.weight;
+    for (auto const& one : candidates_of(logits, request)) mass += kept[one.token] = static_cast<double>(one.weight);
     auto const expected = c["kept"].get<std::map<std::string, double>>();
     auto const settings = "temperature " + c["temperature"].dump() + " top_k " + c["top_k"].dump() + " top_p " + c["top_p"].dump() +
                           " min_p " + c["min_p"].dump() + " repetition " + c["repetition_penalty"].dump();
@@ -113,7 +114,8 @@ TEST(sampler, additive_penalties_count_the_answer_alone) {
   request.prompt_tokens = 2;
   for (int round = 0; round < 2; ++round) {  // what a call leaves behind changes no other
     std::map<token_id, double> weights;
-    for (auto const& one : candidates_of(logits, request)) weights[one.token] = one.weight;
+    for (auto const& one : candidates_of(logits, request))
+      weights[one.token] = static_cast<double>(one.weight) / static_cast<double>(cuda::full_weight);
     EXPECT_NEAR(weights[0], 1, 1e-6);
     EXPECT_NEAR(weights[1], std::exp(-0.75), 1e-6);
     EXPECT_NEAR(weights[2], std::exp(-1.75), 1e-6);
