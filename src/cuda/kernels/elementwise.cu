@@ -6,9 +6,13 @@ namespace {
 constexpr int threads = 256;
 
 template <class T>
-__global__ void embed_rows(T const* table, std::int32_t const* tokens, T* out, int width, float scale) {
+__global__ void embed_rows(T const* table, std::int32_t const* tokens, T* out, int width, float scale, token_record record) {
   let_next_start();
   wait_for_previous();
+  if (record.texts && threadIdx.x == 0 && record.positions[blockIdx.x] >= 0) {
+    int const row = record.rows ? record.rows[blockIdx.x] : blockIdx.x;
+    record.texts[static_cast<std::int64_t>(record.slots[row]) * record.context + record.positions[blockIdx.x]] = tokens[blockIdx.x];
+  }
   T const* const from = table + static_cast<std::int64_t>(tokens[blockIdx.x]) * width;
   T* const to = out + static_cast<std::int64_t>(blockIdx.x) * width;
   for (int i = threadIdx.x; i < width; i += blockDim.x) to[i] = scale == 1.0f ? from[i] : narrow<T>(widen(from[i]) * scale);
@@ -70,48 +74,13 @@ __global__ void gather_rows(T const* x, std::int32_t const* rows, T* out, int wi
   for (int i = threadIdx.x; i < width; i += blockDim.x) to[i] = from[i];
 }
 
-/// Larger for larger logits, and among equals for smaller indices; NaN above all.
-__device__ __forceinline__ unsigned long long key_of(float logit, int index) {
-  unsigned bits = __float_as_uint(logit);
-  bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-  if (logit != logit) bits = ~0u;
-  return static_cast<unsigned long long>(bits) << 32 | static_cast<unsigned>(~index);
-}
-
-__global__ void find_largest(float const* logits, int vocabulary, unsigned long long* keys) {
-  let_next_start();
-  wait_for_previous();
-  float const* const row = logits + static_cast<std::int64_t>(blockIdx.y) * vocabulary;
-  unsigned long long best = 0;
-  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < vocabulary; i += gridDim.x * blockDim.x) {
-    auto const key = key_of(row[i], i);
-    best = key > best ? key : best;
-  }
-#pragma unroll
-  for (int offset = 16; offset > 0; offset /= 2) {
-    auto const other = __shfl_xor_sync(~0u, best, offset);
-    best = other > best ? other : best;
-  }
-  if (threadIdx.x % 32 == 0) atomicMax(&keys[blockIdx.y], best);
-}
-
-__global__ void keys_to_tokens(unsigned long long* keys, std::int32_t* tokens, int rows) {
-  let_next_start();
-  wait_for_previous();
-  for (int i = threadIdx.x; i < rows; i += blockDim.x) {
-    bool const broken = keys[i] >> 32 == 0xffffffffull;
-    tokens[i] = broken ? -1 : static_cast<std::int32_t>(~static_cast<unsigned>(keys[i] & 0xffffffffull));
-    keys[i] = 0;
-  }
-}
-
 }  // namespace
 
-cudaError_t embed(number type, void const* table, std::int32_t const* tokens, void* out, int rows, int width, float scale,
-                  lane on) {
+cudaError_t embed(number type, void const* table, std::int32_t const* tokens, void* out, int rows, int width, float scale, lane on,
+                  token_record const& record) {
   return by_number(type, [&]<class T>(T) {
     return launch(embed_rows<T>, rows, threads, 0, on.stream, on.early, 1, static_cast<T const*>(table), tokens,
-                  static_cast<T*>(out), width, scale);
+                  static_cast<T*>(out), width, scale, record);
   });
 }
 
@@ -146,13 +115,6 @@ cudaError_t gather(number type, void const* x, std::int32_t const* rows, void* o
     return launch(gather_rows<T>, count, threads, 0, on.stream, on.early, 1, static_cast<T const*>(x), rows, static_cast<T*>(out),
                   width);
   });
-}
-
-cudaError_t argmax(float const* logits, int rows, int vocabulary, unsigned long long* keys, std::int32_t* tokens, lane on) {
-  int const blocks = (on.processors + rows - 1) / rows;
-  if (auto const failed = launch(find_largest, dim3(blocks, rows), threads, 0, on.stream, on.early, 1, logits, vocabulary, keys))
-    return failed;
-  return launch(keys_to_tokens, 1, threads, 0, on.stream, on.early, 1, keys, tokens, rows);
 }
 
 }  // namespace gpuplace::cuda

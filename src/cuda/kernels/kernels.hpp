@@ -27,8 +27,18 @@ struct norm {
   bool offset = false;
 };
 
+/// Where the tokens of a step are written down: texts[slots[row]][position], [slots, context]. A position below 0 stands for no token.
+struct token_record {
+  std::int32_t* texts = nullptr;  ///< null: nowhere
+  int context = 0;
+  std::int32_t const* positions = nullptr;
+  std::int32_t const* rows = nullptr;  ///< null: token t is row t's only one
+  std::int32_t const* slots = nullptr;
+};
+
 /// out[row] = table[tokens[row]] * scale.
-cudaError_t embed(number type, void const* table, std::int32_t const* tokens, void* out, int rows, int width, float scale, lane on);
+cudaError_t embed(number type, void const* table, std::int32_t const* tokens, void* out, int rows, int width, float scale, lane on,
+                  token_record const& record = {});
 
 /// x += added where that is not null; out = norm(x) where the norm has a weight. `out` may be `x`.
 cudaError_t add_and_norm(number type, void* x, void const* added, norm const& n, void* out, int rows, int width, lane on);
@@ -46,9 +56,16 @@ cudaError_t softcap(float* x, std::int64_t count, float cap, lane on);
 /// Rows `rows[i]` of x, one after another.
 cudaError_t gather(number type, void const* x, std::int32_t const* rows, void* out, int count, int width, lane on);
 
-/// The largest logit's index of each row, the first among equals; -1 where a logit is NaN.
+/// The largest logit's index of each row, the first among equals; -1 where a logit is NaN or the largest is infinite.
 /// @param keys  scratch of one number a row; all zero before the first call, and left so
-cudaError_t argmax(float const* logits, int rows, int vocabulary, unsigned long long* keys, std::int32_t* tokens, lane on);
+cudaError_t argmax(float* logits, int rows, int vocabulary, unsigned long long* keys, std::int32_t* tokens, lane on);
+
+struct choice_rule;
+/// The token that each row's rule chooses, as sample_token() of the host does; -1 as argmax has it. Penalties change the logits.
+/// @param rules  one a row, in the device's memory
+/// @param texts  what embed() wrote down, [slots, context]
+cudaError_t choose(float* logits, int rows, int vocabulary, unsigned long long* keys, choice_rule const* rules,
+                   std::int32_t const* texts, int context, std::int32_t* tokens, lane on);
 
 struct head_shape {
   int heads = 0, kv_heads = 0, head_dim = 0;

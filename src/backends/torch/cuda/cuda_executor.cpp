@@ -47,11 +47,6 @@ result<int> find_gpu(replica const& placed) {
   return device.index;
 }
 
-/// A request that the device can choose for: the largest logit, no more.
-bool on_device(sample_request const& ask) {
-  return ask.how.greedy() && !ask.how.penalised() && ask.forbidden.empty() && ask.logprobs < 0;
-}
-
 }  // namespace
 
 class cuda_executor::state {
@@ -107,7 +102,8 @@ private:
   result<step_outcome> step(batch const& work) {
     auto const begin = std::chrono::steady_clock::now();
     try {
-      auto const rows = static_cast<std::int64_t>(std::bit_ceil(std::max<std::size_t>(1, work.rows.size())));
+      auto const rows = std::min({static_cast<std::int64_t>(std::bit_ceil(std::max<std::size_t>(1, work.rows.size()))),
+                                  limits_.slots, limits_.step_tokens});
       GPUPLACE_CHECK(inputs_->fill(work, rows));
       step_outcome outcome;
       auto const& requests = inputs_->requests();
@@ -143,7 +139,7 @@ private:
 
   void choose(block_layout const& layout, int first, int count) {
     stage_->head(layout, block_.as<std::int32_t>(), first, count, on_);
-    stage_->choose(count, on_);
+    stage_->choose(layout, block_.as<std::int32_t>(), first, count, on_);
     check(cudaMemcpyAsync(chosen_.as(), stage_->tokens(), static_cast<std::size_t>(count) * sizeof(std::int32_t),
                           cudaMemcpyDeviceToHost, stream_),
           "fetching tokens");
@@ -172,11 +168,11 @@ private:
       auto const& ask = inputs_->requests()[first + i];
       auto& token = outcome.tokens[first + i];
       token = chosen_.as<std::int32_t>()[i];
-      if (token >= 0 && !on_device(ask)) {
+      bool const by_host = inputs_->chosen_by_host(first + i);
+      if (token >= 0 && (by_host || ask.logprobs >= 0)) {
         fetch_logits(i, 1);
-        auto const chosen = sample_token(fetched_, ask);
-        token = chosen.value_or(-1);
-        if (chosen && ask.logprobs >= 0) outcome.logprobs[first + i] = logprobs_of(fetched_, *chosen, ask.logprobs);
+        if (by_host) token = sample_token(fetched_, ask).value_or(-1);
+        if (token >= 0 && ask.logprobs >= 0) outcome.logprobs[first + i] = logprobs_of(fetched_, token, ask.logprobs);
       }
       if (token < 0)
         return error{errc::malformed, "the logits of row " + std::to_string(inputs_->row_of_sample(first + i)) + " are not numbers",

@@ -20,6 +20,7 @@ cuda_stage::cuda_stage(cuda_weights weights, model_config const& config, executo
       config_(config),
       ring_pages_(ring_pages),
       page_tokens_(limits.page_tokens),
+      context_(limits.context),
       type_(type == dtype::bf16 ? cuda::number::bf16 : cuda::number::fp32),
       shape_{static_cast<int>(config.heads), static_cast<int>(config.kv_heads), static_cast<int>(config.head_dim)} {
   if (config.scaled_embedding) {
@@ -65,6 +66,7 @@ std::size_t cuda_stage::lay_out(executor_limits const& limits) {
   logits_ = take_array<float>(samples * config_.vocabulary);
   tokens_ = take_array<std::int32_t>(samples);
   keys_ = take_array<unsigned long long>(samples);
+  texts_ = take_array<std::int32_t>(limits.slots * limits.context);
   for (std::size_t i = 0; i < (config_.local_rope ? 2u : 1u); ++i) {
     rotations_[i].cosines = take_array<float>(limits.context * config_.head_dim / 2);
     rotations_[i].sines = take_array<float>(limits.context * config_.head_dim / 2);
@@ -142,7 +144,9 @@ void cuda_stage::run_layer(std::size_t index, block_layout const& layout, std::i
 
 void cuda_stage::run(block_layout const& layout, std::int32_t const* block, cuda::lane on) {
   check(cuda::embed(type_, weights_.embedding, block, hidden_, static_cast<int>(layout.tokens), static_cast<int>(config_.hidden),
-                    embedding_scale_, on),
+                    embedding_scale_, on,
+                    {texts_, static_cast<int>(context_), block + layout.positions(),
+                     layout.decode ? nullptr : block + layout.row_of_token(), block + layout.slots()}),
         "the embedding");
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) run_layer(i, layout, block, on);
 }
@@ -160,8 +164,11 @@ void cuda_stage::head(block_layout const& layout, std::int32_t const* block, int
     check(cuda::softcap(logits_, count * config_.vocabulary, static_cast<float>(config_.logit_softcap), on), "capping logits");
 }
 
-void cuda_stage::choose(int count, cuda::lane on) {
-  check(cuda::argmax(logits_, count, static_cast<int>(config_.vocabulary), keys_, tokens_, on), "choosing tokens");
+void cuda_stage::choose(block_layout const& layout, std::int32_t const* block, int first, int count, cuda::lane on) {
+  auto const* const rules = reinterpret_cast<cuda::choice_rule const*>(block + layout.rules()) + first;
+  check(cuda::choose(logits_, count, static_cast<int>(config_.vocabulary), keys_, rules, texts_, static_cast<int>(context_),
+                     tokens_, on),
+        "choosing tokens");
 }
 
 void cuda_stage::tune(int rows, cuda::lane on) {
@@ -211,6 +218,9 @@ void cuda_stage::copy_sequence(slot_id from_slot, slot_id to_slot, std::span<pag
                           static_cast<std::size_t>(count) * page, cudaMemcpyDeviceToDevice, on),
           "copying a sequence");
   };
+  check(cudaMemcpyAsync(texts_ + to_slot * context_, texts_ + from_slot * context_,
+                        static_cast<std::size_t>(context_) * sizeof(std::int32_t), cudaMemcpyDeviceToDevice, on),
+        "copying a text");
   for (std::size_t layer = 0; layer < caches_.size(); ++layer)
     for (auto* const cache : {caches_[layer].keys, caches_[layer].values}) {
       if (on_ring(layer)) {

@@ -34,8 +34,8 @@ public:
   void run(block_layout const& layout, std::int32_t const* block, cuda::lane on);
   /// fp32 logits of `count` rows from `first` on, of those that are sampled from; logits() holds them.
   void head(block_layout const& layout, std::int32_t const* block, int first, int count, cuda::lane on);
-  /// The largest logit's token of each row of logits(), into tokens(); -1 where a logit is NaN.
-  void choose(int count, cuda::lane on);
+  /// The token that the rule of each row of logits() chooses, into tokens(); -1 where a logit is NaN. head() comes before it.
+  void choose(block_layout const& layout, std::int32_t const* block, int first, int count, cuda::lane on);
 
   float* logits() const { return logits_; }
   std::int32_t* tokens() const { return tokens_; }
@@ -68,7 +68,7 @@ private:
 
   cuda_weights weights_;
   model_config config_;
-  std::int64_t ring_pages_, page_tokens_;
+  std::int64_t ring_pages_, page_tokens_, context_;
   cuda::number type_;
   cuda::head_shape shape_;
   float embedding_scale_ = 1;
@@ -78,7 +78,7 @@ private:
   std::byte *hidden_ = nullptr, *normed_ = nullptr, *qkv_ = nullptr, *attended_ = nullptr, *delta_ = nullptr, *gate_up_ = nullptr,
             *activated_ = nullptr, *sampled_ = nullptr;
   float* logits_ = nullptr;
-  std::int32_t* tokens_ = nullptr;
+  std::int32_t *tokens_ = nullptr, *texts_ = nullptr;  ///< chosen ones; those of the slots, [slots, context]
   unsigned long long* keys_ = nullptr;
   struct table {
     float *cosines = nullptr, *sines = nullptr;

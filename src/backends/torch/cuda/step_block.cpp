@@ -5,6 +5,7 @@
 #include <gpuplace/runtime/kv_pages.hpp>
 
 #include <algorithm>
+#include <cstring>
 
 namespace gpuplace::torch_detail {
 
@@ -31,9 +32,14 @@ void step_block::add(batch_row const& row, std::int64_t index) {
   for (auto i = count - row.samples; i < count; ++i) {
     if (!layout_.decode)
       block[layout_.sampled() + static_cast<std::int64_t>(requests_.size())] = static_cast<std::int32_t>(tokens_ + i);
-    requests_.push_back(request_of(row, i));
+    auto const ask = request_of(row, i);
+    auto const rule = choice_of(ask, row.slot, vocabulary_);
+    put_rule(std::ssize(requests_), rule.value_or(cuda::choice_rule{}));
+    by_host_.push_back(!rule);
+    requests_.push_back(ask);
     row_of_sample_.push_back(static_cast<std::size_t>(index));
   }
+  block[layout_.slots() + index] = row.slot;
   auto const used = pages_for(row.start + count, limits_.page_tokens);
   std::copy_n(row.pages.begin(), used, block + layout_.pages() + index * stride_);
   for (std::int64_t p = 0; layout_.rings && p < used; ++p)
@@ -41,10 +47,15 @@ void step_block::add(batch_row const& row, std::int64_t index) {
   tokens_ += count;
 }
 
+void step_block::put_rule(std::int64_t sample, cuda::choice_rule const& rule) {
+  std::memcpy(host_.as<std::int32_t>() + layout_.rules() + sample * block_layout::rule_size, &rule, sizeof(rule));
+}
+
 result<void> step_block::fill(batch const& work, std::int64_t rows) {
   GPUPLACE_CHECK(check_batch(work, limits_, vocabulary_));
   requests_.clear();
   row_of_sample_.clear();
+  by_host_.clear();
   tokens_ = 0;
   auto samples = std::int64_t{0};
   for (auto const& row : work.rows) samples += row.samples;
@@ -55,6 +66,7 @@ result<void> step_block::fill(batch const& work, std::int64_t rows) {
     host_.as<std::int32_t>()[i] = 0;
     host_.as<std::int32_t>()[layout_.positions() + i] = -1;  // no token: kernels pass it over
   }
+  for (auto i = std::ssize(requests_); i < layout_.samples; ++i) put_rule(i, {});
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include "kernels/kernels.hpp"
 #include "runtime.hpp"
 
+#include "../choice.hpp"
 #include "../sampler.hpp"
 
 #include <gpuplace/core/result.hpp>
@@ -27,7 +28,11 @@ struct block_layout {
   std::int64_t sampled() const { return row_of_token() + (decode ? 0 : tokens); }
   std::int64_t pages() const { return sampled() + (decode ? 0 : samples); }
   std::int64_t ring_pages() const { return pages() + rows * stride; }
-  std::int64_t size() const { return ring_pages() + (rings ? rows * stride : 0); }
+  std::int64_t slots() const { return ring_pages() + (rings ? rows * stride : 0); }
+  std::int64_t rules() const { return (slots() + rows + 1) / 2 * 2; }
+  std::int64_t size() const { return rules() + samples * rule_size; }
+
+  static constexpr std::int64_t rule_size = sizeof(cuda::choice_rule) / sizeof(std::int32_t);
 };
 
 /// Takes batches over into pinned memory, in the layout in which the device sees them.
@@ -52,9 +57,12 @@ public:
 
   std::vector<sample_request> const& requests() const { return requests_; }
   std::size_t row_of_sample(std::size_t i) const { return row_of_sample_[i]; }
+  /// Whether sample i is one that the device cannot choose for: its rule says nothing.
+  bool chosen_by_host(std::size_t i) const { return by_host_[i]; }
 
 private:
   void add(batch_row const& row, std::int64_t index);
+  void put_rule(std::int64_t sample, cuda::choice_rule const& rule);
 
   executor_limits limits_;
   std::int64_t vocabulary_, ring_pages_, stride_, most_;
@@ -63,6 +71,7 @@ private:
   std::int64_t tokens_ = 0;
   std::vector<sample_request> requests_;
   std::vector<std::size_t> row_of_sample_;
+  std::vector<bool> by_host_;
 };
 
 }  // namespace gpuplace::torch_detail
