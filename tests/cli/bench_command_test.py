@@ -1,5 +1,5 @@
 """gpuplace bench: strategies, routers and numbers of devices beside each other."""
-import json, unittest
+import json, os, unittest
 from command import call, read_json
 
 SCALING = ("bench", "scaling", "--model", "preset:qwen3-8b", "--topology", "preset:4xa100", "--backend", "simulated")
@@ -25,6 +25,18 @@ class Scaling(unittest.TestCase):
         lines = done.stdout.splitlines()
         self.assertRegex(lines[-3], r"^1, one at a time .*x")
         self.assertRegex(lines[-1], r"^4 +[\d.]+ +[\d.]+ +[\d.]+x +\d+ % .*█")
+
+    @unittest.skipUnless("GPUPLACE_LOSING_BACKEND" in os.environ, "no backend that measures")
+    def test_what_was_measured_stands_beside_what_was_predicted(self):
+        what = ("bench", "scaling", "--model", "preset:qwen2.5-1.5b", "--topology", "cpu:2", "--context", 256, "--requests", 16, "--prompt-tokens", "4",
+                "--answer-tokens", "8", "--plugin", os.environ["GPUPLACE_LOSING_BACKEND"], "--backend", "losing(cpu:9,0)")
+        for row in read_json(*what)["rows"]:
+            self.assertGreater(row["predicted_tokens_per_second"], 0)
+            self.assertNotAlmostEqual(row["predicted_tokens_per_second"], row["tokens_per_second"])
+        header, first = call(*what, "--devices", "1").stdout.splitlines()[2:4]
+        self.assertEqual(header.split()[:4], ["devices", "prompts/min", "tokens/s", "predicted"])
+        self.assertRegex(first, r"^1, one at a time +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+x")
+        self.assertNotIn("predicted_tokens_per_second", read_json(*SCALING, "--devices", 1)["rows"][0])
 
     def test_replicas_may_span_devices(self):
         rows = read_json(*SCALING[:3], "preset:qwen2.5-72b", *SCALING[4:], "--devices-per-replica", 2, "--partition", "even", "--requests", 20, "--context", 1024)["rows"]

@@ -45,6 +45,12 @@ class TwoCards(unittest.TestCase):
         self.assertEqual([d["memory_bandwidth_gb_s"] for d in t["devices"]], [3000, 3350])
         self.assertTrue(any("cuda:1 was not measured: out of memory" in note for note in t["notes"]), t["notes"])
 
+    def test_products_need_cublas_and_the_rest_does_not(self):
+        done = self.call("topo", "--probe", "--format", "json", env={"FAKE_PROBE_HAS_NO_CUBLAS": "1"})
+        self.assertIn("products on cuda:0 were not measured: libcublasLt is not found", done.stderr)
+        first = json.loads(done.stdout)["devices"][0]
+        self.assertEqual((first["memory_bandwidth_gb_s"], first["peak_bf16_tflops"]), (3000, 989.4))
+
     def test_the_command_fails_where_nothing_can_be_measured(self):
         done = self.call("topo", "--probe", env={"FAKE_PROBE_FAILS": "0", "CUDA_VISIBLE_DEVICES": "0"})
         self.assertEqual((done.returncode, done.stdout), (1, ""))

@@ -15,6 +15,8 @@
 
 #include <memory>
 #include <numeric>
+#include <optional>
+#include <string_view>
 
 namespace gpuplace::cli {
 
@@ -34,8 +36,10 @@ struct scaling_row {
   std::size_t devices = 0;
   bool batched = true;
   measurement figures;
+  std::optional<measurement> predicted;  // of the same requests on the same plan; none where all is predicted
 };
 
+constexpr std::string_view predictor = "simulated";
 constexpr std::size_t default_batch = 16;
 // One prompt at a time takes long: a part of the prompts gives the same rate.
 constexpr std::size_t unbatched_part = 8;
@@ -57,24 +61,40 @@ result<std::vector<std::size_t>> counts_of(scaling_options const& options, std::
   return counts;
 }
 
+// The requests on a plan, with the backend of that name.
+result<measurement> try_out(scaling_options const& options, std::string const& backend_name, plan placed, device_group const& view,
+                            workload const& work, synthetic_requests const& requests) {
+  boost::asio::io_context loop;
+  GPUPLACE_TRY(auto const known_backends, backends(*options.planning.known, loop));
+  GPUPLACE_TRY(auto backend, known_backends.make(backend_name));
+  GPUPLACE_TRY(auto router, options.planning.known->routings.make(options.routing));
+  return measure(loop, {std::move(placed), view, work, std::move(router), std::move(backend)}, requests);
+}
+
+result<memory_profile> memory_of(scaling_options const& options) {
+  boost::asio::io_context loop;
+  GPUPLACE_TRY(auto const known_backends, backends(*options.planning.known, loop));
+  GPUPLACE_TRY(auto const backend, known_backends.make(options.backend));
+  return backend.memory();
+}
+
 result<scaling_row> measure_devices(scaling_options const& options, machine const& on, workload work, std::size_t devices,
                                     bool batched) {
   std::vector<std::size_t> first(devices);
   std::iota(first.begin(), first.end(), std::size_t{0});
   auto const view = on.view.subset(first);
   if (!batched) work.models.front().load.sequences = 1;
-  boost::asio::io_context loop;
-  GPUPLACE_TRY(auto const known_backends, backends(*options.planning.known, loop));
-  GPUPLACE_TRY(auto backend, known_backends.make(options.backend));
-  GPUPLACE_TRY(auto router, options.planning.known->routings.make(options.routing));
+  GPUPLACE_TRY(auto const memory, memory_of(options));
   GPUPLACE_TRY(auto const partition, open_partition(options.planning));
-  GPUPLACE_TRY(auto placed, place(view, work, data_parallel{devices / options.group}, partition, place_options{backend.memory()}));
+  GPUPLACE_TRY(auto const placed, place(view, work, data_parallel{devices / options.group}, partition, place_options{memory}));
   GPUPLACE_TRY(auto requests, open_synthetic(options.requests, work.models.front().model.config.vocabulary));
   if (!batched) requests.count = std::max<std::size_t>(1, requests.count / unbatched_part);
   fmt::print(stderr, "measuring {} {}{}\n", devices, devices == 1 ? "device" : "devices", batched ? "" : ", one prompt at a time");
-  GPUPLACE_TRY(auto figures,
-               measure(loop, {std::move(placed), view, std::move(work), std::move(router), std::move(backend)}, requests));
-  return scaling_row{devices, batched, std::move(figures)};
+  scaling_row row{.devices = devices, .batched = batched, .figures = {}, .predicted = {}};
+  GPUPLACE_TRY(row.figures, try_out(options, options.backend, placed, view, work, requests));
+  if (options.backend == predictor) return row;
+  GPUPLACE_TRY(row.predicted, try_out(options, std::string(predictor), placed, view, work, requests));
+  return row;
 }
 
 double base_rate(std::vector<scaling_row> const& rows) {
@@ -93,16 +113,19 @@ std::string bar(double speed_up, double ideal) {
 void print_text(std::vector<scaling_row> const& rows, std::size_t group) {
   auto const base = base_rate(rows) * static_cast<double>(group);
   auto const most = static_cast<double>(rows.back().devices) / static_cast<double>(group);
-  fmt::print("{:<20}{:>12}{:>11}{:>10}{:>12}{:>13}{:>9}{:>16}\n", "devices", "prompts/min", "tokens/s", "speed-up", "efficiency",
-             "first token", "at work", "sequences/step");
-  for (auto const& [devices, batched, figures] : rows) {
+  bool const measured = rows.front().predicted.has_value();
+  fmt::print("{:<20}{:>12}{:>11}{}{:>10}{:>12}{:>13}{:>9}{:>16}\n", "devices", "prompts/min", "tokens/s",
+             measured ? fmt::format("{:>11}", "predicted") : "", "speed-up", "efficiency", "first token", "at work",
+             "sequences/step");
+  for (auto const& [devices, batched, figures, predicted] : rows) {
     auto const speed_up = figures.tokens_per_second() / base;
     auto const efficiency =
         batched ? fmt::format("{:.0f} %", 100 * speed_up * static_cast<double>(group) / static_cast<double>(devices)) : "";
-    fmt::print("{:<20}{:>12.1f}{:>11.1f}{:>9.2f}x{:>12}{:>11.2f} s{:>7.0f} %{:>16.1f}  {}\n",
+    fmt::print("{:<20}{:>12.1f}{:>11.1f}{}{:>9.2f}x{:>12}{:>11.2f} s{:>7.0f} %{:>16.1f}  {}\n",
                batched ? std::to_string(devices) : fmt::format("{}, one at a time", devices), figures.requests_per_minute(),
-               figures.tokens_per_second(), speed_up, efficiency, percentile(figures.first_token, 0.5), 100 * figures.at_work(),
-               figures.sequences_per_step(), bar(speed_up, most));
+               figures.tokens_per_second(), predicted ? fmt::format("{:>11.1f}", predicted->tokens_per_second()) : "", speed_up,
+               efficiency, percentile(figures.first_token, 0.5), 100 * figures.at_work(), figures.sequences_per_step(),
+               bar(speed_up, most));
   }
 }
 
@@ -116,7 +139,7 @@ void print_json(scaling_options const& options, model_description const& model, 
                              {"requests", options.requests.requests},
                              {"prompt_tokens", options.requests.prompt_tokens},
                              {"answer_tokens", options.requests.answer_tokens}};
-  for (auto const& [devices, batched, figures] : rows) {
+  for (auto const& [devices, batched, figures, predicted] : rows) {
     auto const speed_up = figures.tokens_per_second() / base;
     all["rows"].push_back({{"devices", devices},
                            {"batched", batched},
@@ -130,6 +153,7 @@ void print_json(scaling_options const& options, model_description const& model, 
                            {"first_token_seconds", percentile(figures.first_token, 0.5)},
                            {"at_work", figures.at_work()},
                            {"sequences_per_step", figures.sequences_per_step()}});
+    if (predicted) all["rows"].back()["predicted_tokens_per_second"] = predicted->tokens_per_second();
   }
   fmt::print("{}\n", all.dump(2));
 }
@@ -155,7 +179,7 @@ result<void> bench_scaling(scaling_options options) {
   fmt::print("{} ({}), {} prompts of {} tokens, answers of {}, at most {} sequences a replica, {}\n\n", model.name,
              gpuplace::to_string(model.type), options.requests.requests, options.requests.prompt_tokens,
              options.requests.answer_tokens, work.models.front().load.sequences,
-             options.backend == "simulated" ? "simulated" : "measured by " + options.backend);
+             options.backend == predictor ? "simulated" : "measured by " + options.backend);
   print_text(rows, options.group);
   return {};
 }

@@ -107,7 +107,7 @@ finding check_peers(doctor_facts const& facts) {
         first = fmt::format("GPU {} and {}", facts.gpus.gpus[a].index, facts.gpus.gpus[b].index);
     }
   if (yes + no == 0) return {verdict::skip, "P2P", facts.gpus.gpus.size() < 2 ? "one GPU or none" : "the driver does not tell", {}};
-  if (no == 0) return {verdict::ok, "P2P", fmt::format("peer access between all {} pairs", yes), {}};
+  if (no == 0) return {verdict::ok, "P2P", fmt::format("peer access in {} of {} pairs", yes, yes), {}};
   return {verdict::warn, "P2P",
           fmt::format("no peer access in {} of {} pairs, first {}: copies go through host memory", no, yes + no, first),
           "usual on GeForce cards; elsewhere switch ACS and the IOMMU off, and see nvidia-smi topo -p2p r"};
@@ -168,8 +168,11 @@ finding check_cuda(doctor_facts const& facts) {
   if (!facts.cuda_built)
     return {gpus ? verdict::warn : verdict::skip, "CUDA", "this command was built without CUDA: it runs on the cores alone",
             gpus ? "scripts/install_cuda, then build again" : ""};
-  if (!facts.cuda)
-    return {verdict::fail, "CUDA", facts.cuda.error().where + ": " + facts.cuda.error().what, facts.cuda.error().remedy};
+  if (!facts.cuda) {
+    auto const& why = facts.cuda.error();
+    return {verdict::fail, "CUDA", why.where + ": " + why.what,
+            why.remedy.empty() ? "see driver and memory above; a container needs libcuda.so.1 too (--gpus all)" : why.remedy};
+  }
   auto const built = "built with CUDA " + version_text(facts.cuda_version);
   if (!gpus) return {verdict::skip, "CUDA", built + ", no GPU to try it on", {}};
   return {verdict::ok, "CUDA", built + "; every visible GPU computes, cuBLASLt is found", {}};

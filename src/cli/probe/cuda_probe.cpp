@@ -5,6 +5,8 @@
 
 #include <gpuplace/topology/live_facts.hpp>
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -22,7 +24,7 @@ template <class Function, class... Arguments>
 result<void> ask(std::string where, Function function, Arguments... arguments) {
   words why{};
   if (function(arguments..., why.data(), static_cast<int>(why.size())) == 0) return {};
-  return error{errc::unavailable, why.data(), std::move(where), "gpuplace doctor looks for the cause"};
+  return error{errc::unavailable, why.data(), std::move(where), {}};
 }
 
 }  // namespace
@@ -79,6 +81,7 @@ result<topology::device_rates> cuda_probe::measure(device const& d) const {
   GPUPLACE_TRY(auto const gpu, find(d));
   gpuplace_probe_device seen{};
   GPUPLACE_CHECK(ask(to_string(d.id), functions_->measure, gpu, &seen));
+  if (seen.note[0] != '\0') fmt::print(stderr, "note: products on {} were not measured: {}\n", to_string(d.id), seen.note);
   return topology::device_rates{gigabytes_per_second{seen.memory}, gigabytes_per_second{seen.from_host},
                                 gigabytes_per_second{seen.to_host}, teraflops{seen.bf16}, teraflops{seen.fp32}};
 }

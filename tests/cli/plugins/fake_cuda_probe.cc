@@ -19,6 +19,7 @@ int pci(int gpu, char* text, char*, int) { return std::strcpy(text, gpu == 0 ? "
 int try_gpu(int gpu, char* why, int size) { return fails(gpu) ? refuse(why, size) : 0; }
 int measure(int gpu, gpuplace_probe_device* rates, char* why, int size) {
   if (fails(gpu)) return refuse(why, size);
+  if (std::getenv("FAKE_PROBE_HAS_NO_CUBLAS") != nullptr) return *rates = {3000, 55, 54, 0, 0, "libcublasLt is not found"}, 0;
   return *rates = {3000.0 - gpu, 55, 54, 700, 50, ""}, 0;
 }
 int measure_pair(int from, int to, gpuplace_probe_pair* rates, char*, int) { return *rates = {300.0 + from, 9.0 + to, 0}, 0; }
