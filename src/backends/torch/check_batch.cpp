@@ -3,10 +3,23 @@
 #include <gpuplace/runtime/kv_pages.hpp>
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 
 namespace gpuplace::torch_detail {
+namespace {
+
+/// The first number outside [0, end), or none. Looks at all of them without a branch, for there are many in every step.
+template <class T>
+T const* find_outside(std::span<T const> numbers, std::int64_t end) {
+  auto least = T{0}, most = T{0};
+  for (auto const n : numbers) least = std::min(least, n), most = std::max(most, n);
+  if (least == 0 && most < end) return nullptr;
+  return &*std::ranges::find_if(numbers, [end](T n) { return n < 0 || n >= end; });
+}
+
+}  // namespace
 
 result<void> check_batch(batch const& work, executor_limits const& limits, std::int64_t vocabulary) {
   auto const refuse = [](std::size_t row, std::string what) {
@@ -29,11 +42,10 @@ result<void> check_batch(batch const& work, executor_limits const& limits, std::
     if (row.samples < 0 || row.samples > count) return refuse(i, "samples more positions than it has");
     auto const needed = pages_for(row.start + count, limits.page_tokens);
     if (static_cast<std::int64_t>(row.pages.size()) < needed) return refuse(i, "has too few pages for its tokens");
-    for (auto const page : row.pages.first(static_cast<std::size_t>(needed)))
-      if (page < 0 || page >= limits.kv_pages) return refuse(i, "names page " + std::to_string(page) + ", which does not exist");
-    for (auto const token : row.tokens)
-      if (token < 0 || token >= vocabulary)
-        return refuse(i, "holds token " + std::to_string(token) + ", which is not in the vocabulary");
+    if (auto const* page = find_outside(row.pages.first(static_cast<std::size_t>(needed)), limits.kv_pages))
+      return refuse(i, "names page " + std::to_string(*page) + ", which does not exist");
+    if (auto const* token = find_outside(row.tokens, vocabulary))
+      return refuse(i, "holds token " + std::to_string(*token) + ", which is not in the vocabulary");
   }
   return {};
 }
