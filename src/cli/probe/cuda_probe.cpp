@@ -4,6 +4,7 @@
 #include "../plugins.hpp"
 
 #include <gpuplace/topology/live_facts.hpp>
+#include <gpuplace/topology/shared_library.hpp>
 
 #include <fmt/core.h>
 
@@ -32,11 +33,12 @@ result<void> ask(std::string where, Function function, Arguments... arguments) {
 result<cuda_probe> cuda_probe::open() {
 #if GPUPLACE_HAVE_CUDA_PROBE
   GPUPLACE_TRY(auto const path, own_library(library_file));
-  cuda_probe made;
-  made.library_ = topology::shared_library::open(path.string());
-  auto* const entry = made.library_.function<gpuplace_probe_library const*()>(gpuplace_probe_symbol);
+  // Never closed: what CUDA's driver runs at the end of a process must find the runtime where it was.
+  static auto& library = *new topology::shared_library(topology::shared_library::open(path.string()));
+  auto* const entry = library.function<gpuplace_probe_library const*()>(gpuplace_probe_symbol);
   if (entry == nullptr)
     return error{errc::unreadable, "the library cannot be loaded", path.string(), "build or install it again with the command"};
+  cuda_probe made;
   made.functions_ = entry();
   if (made.functions_->size != sizeof(gpuplace_probe_library))
     return error{errc::mismatch, "the library is of another build than this command", path.string(), "build or install both again"};

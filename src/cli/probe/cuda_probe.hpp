@@ -3,7 +3,6 @@
 
 #include <gpuplace/core/result.hpp>
 #include <gpuplace/topology/measure.hpp>
-#include <gpuplace/topology/shared_library.hpp>
 
 #include <string>
 #include <vector>
@@ -30,7 +29,6 @@ private:
   result<int> find(device const& d) const;
   result<std::vector<std::string>> slots() const;
 
-  topology::shared_library library_;
   gpuplace_probe_library const* functions_ = nullptr;
 };
 
