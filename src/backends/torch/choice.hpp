@@ -24,6 +24,7 @@ inline std::optional<cuda::choice_rule> choice_of(sample_request const& ask, slo
   if (adjusts && ask.logprobs >= 0) return std::nullopt;
   cuda::choice_rule rule;
   rule.slot = slot;
+  rule.logprobs = ask.logprobs;
   if (ask.how.penalised()) {
     rule.repetition = static_cast<float>(ask.how.repetition_penalty);
     rule.frequency = ask.how.frequency_penalty;

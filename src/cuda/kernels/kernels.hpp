@@ -61,11 +61,13 @@ cudaError_t gather(number type, void const* x, std::int32_t const* rows, void* o
 cudaError_t argmax(float* logits, int rows, int vocabulary, unsigned long long* keys, std::int32_t* tokens, lane on);
 
 struct choice_rule;
+struct told_row;
 /// The token that each row's rule chooses, as sample_token() of the host does; -1 as argmax has it. Penalties change the logits.
 /// @param rules  one a row, in the device's memory
 /// @param texts  what embed() wrote down, [slots, context]
+/// @param told   written for rows that ask for log-probabilities; may be pinned memory of the host
 cudaError_t choose(float* logits, int rows, int vocabulary, unsigned long long* keys, choice_rule const* rules,
-                   std::int32_t const* texts, int context, std::int32_t* tokens, lane on);
+                   std::int32_t const* texts, int context, std::int32_t* tokens, told_row* told, lane on);
 
 struct head_shape {
   int heads = 0, kv_heads = 0, head_dim = 0;

@@ -125,6 +125,37 @@ public:
     return all_sum(sum);
   }
 
+  /// The log-probability of `token`, and of the `likeliest` ones. After look().
+  __device__ void tell(std::int32_t token, int likeliest, told_row& told) {
+    constexpr float scale = 1.4426950408889634f;
+    float const largest = logit_of(top());
+    int const wanted = min(likeliest, min(vocabulary_, most_told));
+    auto const guess = near(max(wanted, 1));
+    start_keeping();
+    auto const mass = sums<1>([&](std::uint32_t below, float logit, std::int32_t candidate) {
+                        if (wanted > 0 && below <= guess) keep(below, static_cast<std::uint64_t>(candidate));
+                        return token_sums<1>{{weight_of(plus(largest, -logit), scale)}, {0}};
+                      }).measure[0];
+    float const all = static_cast<float>(log(static_cast<double>(mass) / static_cast<double>(full_weight)));
+    auto const of = [&](float logit) { return plus(logit, -largest) - all; };
+    unsigned const kept = memory_.kept;
+    bool const found = kept <= capacity;
+    if (threadIdx.x == 0) {
+      told.chosen = of(row_[token]);
+      told.count = found ? wanted : -1;
+    }
+    for (unsigned i = threadIdx.x; found && i < kept; i += threads) {
+      auto const below = memory_.belows[i];
+      auto const own = memory_.measures[i];
+      int before = 0;
+      for (unsigned j = 0; j < kept; ++j)
+        before += memory_.belows[j] < below || (memory_.belows[j] == below && memory_.measures[j] < own);
+      if (before >= wanted) continue;
+      told.tokens[before] = static_cast<std::int32_t>(own);
+      told.logprobs[before] = of(row_[own]);
+    }
+  }
+
   template <class F, class Wanted>
   __device__ std::int32_t locate(F f, Wanted wanted_of) {
     auto const at = [&](float logit, int token) { return f(top() - rank_of(logit), logit, token); };
@@ -248,7 +279,7 @@ __global__ void find_largest(float const* logits, int vocabulary, unsigned long 
 /// One block a row.
 __global__ void __launch_bounds__(threads)
     choose_tokens(float* logits, int vocabulary, unsigned long long* keys, choice_rule const* rules, std::int32_t const* texts,
-                  int context, std::int32_t* tokens) {
+                  int context, std::int32_t* tokens, told_row* told) {
   __shared__ block_memory memory;
   let_next_start();
   wait_for_previous();
@@ -268,6 +299,10 @@ __global__ void __launch_bounds__(threads)
     if (rule.adjusts() || rule.top_p < 1 || rule.top_k > 0) asked.look();
     token = find_token(asked, rule);
   }
+  if (rule.logprobs >= 0 && token >= 0) {
+    asked.look();
+    asked.tell(token, rule.logprobs, told[blockIdx.x]);
+  }
   __syncthreads();  // all have read the key
   if (threadIdx.x > 0) return;
   tokens[blockIdx.x] = token;
@@ -277,15 +312,16 @@ __global__ void __launch_bounds__(threads)
 }  // namespace
 
 cudaError_t choose(float* logits, int rows, int vocabulary, unsigned long long* keys, choice_rule const* rules,
-                   std::int32_t const* texts, int context, std::int32_t* tokens, lane on) {
+                   std::int32_t const* texts, int context, std::int32_t* tokens, told_row* told, lane on) {
   int const blocks = (on.processors + rows - 1) / rows;
   if (auto const failed = launch(find_largest, dim3(blocks, rows), 256, 0, on.stream, on.early, 1, logits, vocabulary, keys))
     return failed;
-  return launch(choose_tokens, rows, threads, 0, on.stream, on.early, 1, logits, vocabulary, keys, rules, texts, context, tokens);
+  return launch(choose_tokens, rows, threads, 0, on.stream, on.early, 1, logits, vocabulary, keys, rules, texts, context, tokens,
+                told);
 }
 
 cudaError_t argmax(float* logits, int rows, int vocabulary, unsigned long long* keys, std::int32_t* tokens, lane on) {
-  return choose(logits, rows, vocabulary, keys, nullptr, nullptr, 0, tokens, on);
+  return choose(logits, rows, vocabulary, keys, nullptr, nullptr, 0, tokens, nullptr, on);
 }
 
 }  // namespace gpuplace::cuda

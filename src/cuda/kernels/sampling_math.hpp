@@ -21,6 +21,17 @@ inline constexpr int most_forbidden = 8;
 /// Sums of weights stay below 2^63 up to so many tokens.
 inline constexpr std::int64_t most_vocabulary = 1 << 20;
 
+/// Most tokens whose log-probabilities the device tells beside the chosen one's.
+inline constexpr int most_told = 20;
+
+/// Log-probabilities of a row.
+struct told_row {
+  float chosen = 0;
+  std::int32_t count = 0;  ///< of the likeliest tokens, likeliest first; -1: they are to be looked for elsewhere
+  std::int32_t tokens[most_told];
+  float logprobs[most_told];
+};
+
 /// How a row's token is chosen, as the device reads it.
 struct choice_rule {
   std::uint64_t draw = 0;          ///< uniform in all its bits
@@ -35,7 +46,7 @@ struct choice_rule {
   std::int32_t prompt = 0;   ///< so many of the history are the prompt
   std::int32_t forbidden_count = 0;
   std::int32_t forbidden[most_forbidden] = {};
-  std::int32_t unused = 0;
+  std::int32_t logprobs = -1;  ///< so many of the likeliest tokens are told; -1: nothing is. Not for rules that adjust
 
   GPUPLACE_ANYWHERE bool greedy() const { return scale == 0; }
   GPUPLACE_ANYWHERE bool adjusts() const { return history > 0 || forbidden_count > 0; }

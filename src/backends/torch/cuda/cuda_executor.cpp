@@ -47,6 +47,13 @@ result<int> find_gpu(replica const& placed) {
   return device.index;
 }
 
+token_logprobs logprobs_in(cuda::told_row const& told, token_id chosen) {
+  token_logprobs all{{chosen, told.chosen}, {}};
+  all.top.reserve(static_cast<std::size_t>(told.count));
+  for (int i = 0; i < told.count; ++i) all.top.push_back({told.tokens[i], told.logprobs[i]});
+  return all;
+}
+
 }  // namespace
 
 class cuda_executor::state {
@@ -60,6 +67,7 @@ public:
     inputs_.emplace(limits.executor, vocabulary, limits.ring_pages);
     block_ = cuda::allocate(static_cast<std::size_t>(inputs_->most_numbers()) * sizeof(std::int32_t), "reserving a step's rows");
     chosen_ = cuda::allocate_pinned(static_cast<std::size_t>(chosen_at_once_) * sizeof(std::int32_t));
+    told_ = cuda::allocate_pinned(static_cast<std::size_t>(chosen_at_once_) * sizeof(cuda::told_row));
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, gpu), "reading the device's properties");
     on_ = {stream_, properties.major >= 9, properties.multiProcessorCount};
@@ -139,7 +147,7 @@ private:
 
   void choose(block_layout const& layout, int first, int count) {
     stage_->head(layout, block_.as<std::int32_t>(), first, count, on_);
-    stage_->choose(layout, block_.as<std::int32_t>(), first, count, on_);
+    stage_->choose(layout, block_.as<std::int32_t>(), first, count, told_.as<cuda::told_row>(), on_);
     check(cudaMemcpyAsync(chosen_.as(), stage_->tokens(), static_cast<std::size_t>(count) * sizeof(std::int32_t),
                           cudaMemcpyDeviceToHost, stream_),
           "fetching tokens");
@@ -168,11 +176,14 @@ private:
       auto const& ask = inputs_->requests()[first + i];
       auto& token = outcome.tokens[first + i];
       token = chosen_.as<std::int32_t>()[i];
-      bool const by_host = inputs_->chosen_by_host(first + i);
-      if (token >= 0 && (by_host || ask.logprobs >= 0)) {
+      bool const by_host = inputs_->chosen_by_host(first + i), tells = ask.logprobs >= 0;
+      auto const& told = told_.as<cuda::told_row>()[i];
+      if (token >= 0 && (by_host || (tells && told.count < 0))) {
         fetch_logits(i, 1);
         if (by_host) token = sample_token(fetched_, ask).value_or(-1);
-        if (token >= 0 && ask.logprobs >= 0) outcome.logprobs[first + i] = logprobs_of(fetched_, token, ask.logprobs);
+        if (token >= 0 && tells) outcome.logprobs[first + i] = logprobs_of(fetched_, token, ask.logprobs);
+      } else if (token >= 0 && tells) {
+        outcome.logprobs[first + i] = logprobs_in(told, token);
       }
       if (token < 0)
         return error{errc::malformed, "the logits of row " + std::to_string(inputs_->row_of_sample(first + i)) + " are not numbers",
@@ -209,7 +220,7 @@ private:
   cuda::lane on_;
   std::optional<step_block> inputs_;
   cuda::device_memory block_;
-  cuda::pinned_memory chosen_;
+  cuda::pinned_memory chosen_, told_;  ///< by the device: tokens, and log-probabilities where asked
   std::optional<cuda_stage> stage_;
   std::map<std::int64_t, cuda::graph> steps_;
   std::vector<float> fetched_;

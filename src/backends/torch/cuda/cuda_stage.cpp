@@ -164,10 +164,11 @@ void cuda_stage::head(block_layout const& layout, std::int32_t const* block, int
     check(cuda::softcap(logits_, count * config_.vocabulary, static_cast<float>(config_.logit_softcap), on), "capping logits");
 }
 
-void cuda_stage::choose(block_layout const& layout, std::int32_t const* block, int first, int count, cuda::lane on) {
+void cuda_stage::choose(block_layout const& layout, std::int32_t const* block, int first, int count, cuda::told_row* told,
+                        cuda::lane on) {
   auto const* const rules = reinterpret_cast<cuda::choice_rule const*>(block + layout.rules()) + first;
   check(cuda::choose(logits_, count, static_cast<int>(config_.vocabulary), keys_, rules, texts_, static_cast<int>(context_),
-                     tokens_, on),
+                     tokens_, told, on),
         "choosing tokens");
 }
 

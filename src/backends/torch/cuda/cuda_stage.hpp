@@ -35,7 +35,8 @@ public:
   /// fp32 logits of `count` rows from `first` on, of those that are sampled from; logits() holds them.
   void head(block_layout const& layout, std::int32_t const* block, int first, int count, cuda::lane on);
   /// The token that the rule of each row of logits() chooses, into tokens(); -1 where a logit is NaN. head() comes before it.
-  void choose(block_layout const& layout, std::int32_t const* block, int first, int count, cuda::lane on);
+  /// @param told  log-probabilities of rows that ask for them
+  void choose(block_layout const& layout, std::int32_t const* block, int first, int count, cuda::told_row* told, cuda::lane on);
 
   float* logits() const { return logits_; }
   std::int32_t* tokens() const { return tokens_; }

@@ -55,11 +55,12 @@ protected:
     auto const device_texts = send(texts);
     auto const keys = send(std::vector<unsigned long long>(all.size(), 0));
     auto const tokens = send(std::vector<std::int32_t>(all.size(), -7));
+    auto const told = cuda::allocate_pinned(all.size() * sizeof(cuda::told_row));
     for (int again = 0; again < 2; ++again) {
       auto const device_logits = send(logits);  // penalties change them
       cuda::check(cuda::choose(device_logits.as<float>(), static_cast<int>(all.size()), static_cast<int>(vocabulary),
                                keys.as<unsigned long long>(), device_rules.as<cuda::choice_rule>(), device_texts.as<std::int32_t>(),
-                               static_cast<int>(context), tokens.as<std::int32_t>(), lane_),
+                               static_cast<int>(context), tokens.as<std::int32_t>(), told.as<cuda::told_row>(), lane_),
                   "choosing");
       on_->wait();
       std::vector<std::int32_t> ours(all.size());
@@ -67,6 +68,23 @@ protected:
       for (std::size_t r = 0; r < all.size(); ++r)
         EXPECT_EQ(ours[r], sample_token(all[r].row->logits, all[r].request).value_or(-1))
             << all[r].row->name << ' ' << vocabulary << ' ' << describe(all[r].request.how) << " row " << r;
+      for (std::size_t r = 0; r < all.size(); ++r)
+        if (all[r].request.logprobs >= 0 && ours[r] >= 0) expect_host_logprobs(all[r], ours[r], told.as<cuda::told_row>()[r]);
+    }
+  }
+
+  static void expect_host_logprobs(asked const& a, token_id chosen, cuda::told_row const& told) {
+    auto const expected = torch_detail::logprobs_of(a.row->logits, chosen, a.request.logprobs);
+    auto const near = [](float x) { return 1e-5 + 1e-6 * std::abs(double{x}); };
+    EXPECT_NEAR(told.chosen, expected.chosen.logprob, near(expected.chosen.logprob)) << a.row->name;
+    if (told.count < 0) return;  // too many are as likely as the last: the host looks
+    ASSERT_EQ(static_cast<std::size_t>(told.count), expected.top.size()) << a.row->name;
+    for (std::size_t i = 0; i < expected.top.size(); ++i) {
+      auto const theirs = expected.top[i];
+      EXPECT_EQ(told.tokens[i], theirs.token) << a.row->name << " place " << i;
+      if (!std::isinf(theirs.logprob)) {
+        EXPECT_NEAR(told.logprobs[i], theirs.logprob, near(theirs.logprob)) << a.row->name;
+      }
     }
   }
 
@@ -80,6 +98,20 @@ TEST_F(device_sampling, draws_the_token_that_the_host_draws) {
     std::vector<asked> all;
     for (auto const& row : rows)
       for (auto const& how : settings_to_try()) all.push_back({&row, {how, 11, static_cast<std::int64_t>(all.size())}});
+    expect_host_tokens(all, vocabulary);
+  }
+}
+
+TEST_F(device_sampling, tells_the_log_probabilities_that_the_host_tells) {
+  for (std::size_t const vocabulary : {7, 257, 32000, 151936}) {
+    auto const rows = rows_of(vocabulary);
+    std::vector<asked> all;
+    for (auto const& row : rows)
+      for (std::int32_t const alternatives : {0, 1, 5, 20})
+        for (auto const& how : {sampling{}, sampling{.temperature = 1}, sampling{.temperature = 1, .top_k = 7}}) {
+          all.push_back({&row, {how, 3, static_cast<std::int64_t>(all.size())}});
+          all.back().request.logprobs = alternatives;
+        }
     expect_host_tokens(all, vocabulary);
   }
 }
