@@ -238,14 +238,17 @@ private:
 /// Penalties as the host has them: repetition once for a token anywhere in the text, the others for its times in the answer.
 __device__ void penalise(float* row, int vocabulary, choice_rule const& rule, std::int32_t const* text, std::uint32_t* counts) {
   constexpr std::uint32_t prompted = 1u << 31;
+  int const history = rule.history, prompt = rule.prompt;
+  float const repetition = rule.repetition;
+  double const frequency = rule.frequency, presence = rule.presence;
   for (int first = 0; first < vocabulary; first += counted) {
     int const here = min(counted, vocabulary - first);
     for (int i = threadIdx.x; i < here; i += threads) counts[i] = 0;
     __syncthreads();
-    for (int i = threadIdx.x; i < rule.history; i += threads) {
+    for (int i = threadIdx.x; i < history; i += threads) {
       int const token = text[i] - first;
       if (token < 0 || token >= here) continue;
-      if (i < rule.prompt) {
+      if (i < prompt) {
         atomicOr(&counts[token], prompted);
       } else {
         atomicAdd(&counts[token], 1u);
@@ -255,8 +258,8 @@ __device__ void penalise(float* row, int vocabulary, choice_rule const& rule, st
     for (int i = threadIdx.x; i < here; i += threads) {
       if (counts[i] == 0) continue;
       auto const answered = static_cast<std::int32_t>(counts[i] & ~prompted);
-      float logit = repeated(row[first + i], rule.repetition);
-      if (answered > 0) logit = answered_before(logit, rule.frequency, rule.presence, answered);
+      float logit = repeated(row[first + i], repetition);
+      if (answered > 0) logit = answered_before(logit, frequency, presence, answered);
       row[first + i] = logit;
     }
     __syncthreads();
@@ -285,23 +288,26 @@ __global__ void __launch_bounds__(threads)
   wait_for_previous();
   float* const row = logits + static_cast<std::int64_t>(blockIdx.x) * vocabulary;
   std::uint64_t const key = keys[blockIdx.x];
-  choice_rule const rule = rules ? rules[blockIdx.x] : choice_rule{};
   block_row asked(row, vocabulary, memory);
   asked.know(key);
-  std::int32_t token = -1;
-  if (!can_choose(asked.top()) || (rule.greedy() && !rule.adjusts())) {
-    if (can_choose(asked.top())) token = asked.first();
-  } else {
-    if (rule.history > 0) penalise(row, vocabulary, rule, texts + static_cast<std::int64_t>(rule.slot) * context, memory.counts);
-    if (threadIdx.x < rule.forbidden_count)
-      if (int const t = rule.forbidden[threadIdx.x]; t >= 0 && t < vocabulary) row[t] = -__int_as_float(0x7f800000);
-    __syncthreads();
-    if (rule.adjusts() || rule.top_p < 1 || rule.top_k > 0) asked.look();
-    token = find_token(asked, rule);
-  }
-  if (rule.logprobs >= 0 && token >= 0) {
-    asked.look();
-    asked.tell(token, rule.logprobs, told[blockIdx.x]);
+  std::int32_t token = can_choose(asked.top()) ? asked.first() : -1;
+  if (rules && token >= 0) {
+    choice_rule const& rule = rules[blockIdx.x];
+    bool const filters = rule.top_p < 1 || rule.top_k > 0;
+    if (rule.adjusts()) {
+      if (rule.history > 0) penalise(row, vocabulary, rule, texts + static_cast<std::int64_t>(rule.slot) * context, memory.counts);
+      if (threadIdx.x < rule.forbidden_count)
+        if (int const t = rule.forbidden[threadIdx.x]; t >= 0 && t < vocabulary) row[t] = -__int_as_float(0x7f800000);
+      __syncthreads();
+    }
+    if (rule.adjusts() || !rule.greedy()) {
+      if (rule.adjusts() || filters) asked.look();
+      token = find_token(asked, rule);
+    }
+    if (rule.logprobs >= 0 && token >= 0) {
+      asked.look();
+      asked.tell(token, rule.logprobs, told[blockIdx.x]);
+    }
   }
   __syncthreads();  // all have read the key
   if (threadIdx.x > 0) return;

@@ -31,7 +31,7 @@ struct threshold {
   std::uint64_t at = 0;      ///< the sum of those with this logit
 };
 
-/// Finds a threshold: one pass over the row where `guess` is good, a few that each leave an eighth of the ranks where it is not.
+/// Finds a threshold: one pass over the row where `guess` is good, a few that each leave a quarter of the ranks where it is not.
 /// @tparam Row       capacity: tokens that it can keep. sums<n>(f): of f(below, logit, token). start_keeping(), and keep(below, measure)
 ///                   from within sums(). sum_kept(f): of f(below, measure)
 /// @param measure    (below, logit): what is summed
@@ -55,10 +55,10 @@ GPUPLACE_ANYWHERE threshold find_threshold(Row& row, Measure measure, std::uint3
   bool kept = halves.measure[1] >= wanted && halves.count[1] <= Row::capacity;
   (halves.measure[1] >= wanted ? high : low) = {guess, halves.measure[1], halves.count[1]};
   while (high.below - low.below > 1 && high.count - low.count > Row::capacity) {
-    constexpr int pivots = 7;
+    constexpr int pivots = 3;  // more sums than a thread's registers hold would slow all of the kernel
     auto const first = low.below, width = high.below - low.below;
-    auto const pivot = [&](int i) { return first + width * (i + 1) / (pivots + 1); };
-    auto const parts = row.template sums<pivots>([&](std::uint32_t below, float logit, std::int32_t) {
+    auto const pivot = [first, width](int i) { return first + width * (i + 1) / (pivots + 1); };
+    auto const parts = row.template sums<pivots>([=](std::uint32_t below, float logit, std::int32_t) {
       token_sums<pivots> s;
       auto const m = measure(below, logit);
       for (int i = 0; i < pivots; ++i) {
