@@ -31,7 +31,22 @@ struct threshold {
   std::uint64_t at = 0;      ///< the sum of those with this logit
 };
 
-/// Finds a threshold: one pass over the row where `guess` is good, a few that each leave a quarter of the ranks where it is not.
+/// Where to part the ranks (low, high] next: evenly in logits, as tokens lie where they are many, and every fourth time in ranks, which
+/// comes to an end whatever the logits are. Towards an end that is not known parts grow by the distance to the largest logit.
+/// @param i  of `parts` - 1
+GPUPLACE_ANYWHERE inline std::int64_t pivot_of(std::uint32_t top, std::int64_t low, std::int64_t high, int i, int parts,
+                                               int round) {
+  auto pivot = low + (high - low) * (i + 1) / parts;
+  if (round % 4 != 3) {
+    float const from = low < 0 ? logit_of(top) : logit_of(top - static_cast<std::uint32_t>(low));
+    float const way = high < top ? from - logit_of(top - static_cast<std::uint32_t>(high)) : logit_of(top) - from;
+    float const part = high < top ? static_cast<float>(i + 1) / static_cast<float>(parts) : static_cast<float>(1 << 2 * i);
+    pivot = std::int64_t{top} - std::int64_t{rank_of(from - way * part)};
+  }
+  return pivot <= low ? low + 1 : pivot >= high ? high - 1 : pivot;
+}
+
+/// Finds a threshold: one pass over the row where `guess` is good, a few where it is not.
 /// @tparam Row       capacity: tokens that it can keep. sums<n>(f): of f(below, logit, token). start_keeping(), and keep(below, measure)
 ///                   from within sums(). sum_kept(f): of f(below, measure)
 /// @param measure    (below, logit): what is summed
@@ -54,24 +69,26 @@ GPUPLACE_ANYWHERE threshold find_threshold(Row& row, Measure measure, std::uint3
   bound low{-1, 0, 0}, high{std::numeric_limits<std::uint32_t>::max(), halves.measure[0], halves.count[0]};
   bool kept = halves.measure[1] >= wanted && halves.count[1] <= Row::capacity;
   (halves.measure[1] >= wanted ? high : low) = {guess, halves.measure[1], halves.count[1]};
+  int round = 0;
   while (high.below - low.below > 1 && high.count - low.count > Row::capacity) {
     constexpr int pivots = 3;  // more sums than a thread's registers hold would slow all of the kernel
-    auto const first = low.below, width = high.below - low.below;
-    auto const pivot = [first, width](int i) { return first + width * (i + 1) / (pivots + 1); };
+    std::int64_t pivot[pivots];
+    for (int i = 0; i < pivots; ++i) pivot[i] = pivot_of(row.top(), low.below, high.below, i, pivots + 1, round);
+    ++round;
     auto const parts = row.template sums<pivots>([=](std::uint32_t below, float logit, std::int32_t) {
       token_sums<pivots> s;
       auto const m = measure(below, logit);
       for (int i = 0; i < pivots; ++i) {
-        bool const in = below <= pivot(i);
+        bool const in = below <= pivot[i];
         s.measure[i] = in ? m : 0;
         s.count[i] = in ? 1 : 0;
       }
       return s;
     });
     for (int i = pivots - 1; i >= 0; --i)
-      if (parts.measure[i] >= wanted) high = {pivot(i), parts.measure[i], parts.count[i]};
+      if (parts.measure[i] >= wanted) high = {pivot[i], parts.measure[i], parts.count[i]};
     for (int i = 0; i < pivots; ++i)
-      if (parts.measure[i] < wanted) low = {pivot(i), parts.measure[i], parts.count[i]};
+      if (parts.measure[i] < wanted) low = {pivot[i], parts.measure[i], parts.count[i]};
   }
   if (high.below - low.below == 1) return {static_cast<std::uint32_t>(high.below), low.sum, high.sum - low.sum};
   if (!kept) {

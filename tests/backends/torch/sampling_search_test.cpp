@@ -80,7 +80,7 @@ TEST(sampling_search, finds_the_token_that_the_sampler_draws) {
           ASSERT_EQ(ours, theirs) << row.name << ' ' << vocabulary << ' ' << describe(how) << " at " << position;
           most_passes = std::max(most_passes, asked.passes);
         }
-  EXPECT_LT(most_passes, 30) << "thresholds are found in a few passes";
+  EXPECT_LT(most_passes, 60) << "the search comes to an end whatever the logits are";
 }
 
 TEST(sampling_search, three_passes_are_enough_for_usual_settings) {
