@@ -1,7 +1,7 @@
 // Times what the runtime does on the host for each step: an executor whose steps take no time answers sequences that all decode.
 //   scheduler_bench [ROWS [CONTEXT [STEPS]]]
-// Prints one JSON object a line: the scheduler alone, an instance whose requests nobody reads before their end, and one whose tokens are
-// read as they come, by another thread. Microseconds a step on the step context: the median of blocks of 100 steps.
+// Prints one JSON object a line: the scheduler alone, an instance whose requests nobody reads before their end, and one whose
+// tokens are read as they come, by another thread. Microseconds a step on the step context: the median of blocks of 100 steps.
 #include <gpuplace/runtime/instance.hpp>
 
 #include <boost/asio/io_context.hpp>

@@ -15,8 +15,8 @@
 
 namespace gpuplace::torch_detail {
 
-/// How the device chooses as sample_token() does, or nothing where the host must: for log-probabilities after penalties, and for lists
-/// of forbidden tokens that are too long.
+/// How the device chooses as sample_token() does, or nothing where the host must: for log-probabilities after penalties, and for
+/// lists of forbidden tokens that are too long.
 /// @param slot  of the sequence, whose tokens the device remembers
 inline std::optional<cuda::choice_rule> choice_of(sample_request const& ask, slot_id slot, std::int64_t vocabulary) {
   bool const adjusts = ask.how.penalised() || !ask.forbidden.empty();

@@ -23,16 +23,16 @@ struct token_sums {
   }
 };
 
-/// Where a running sum over a row, likeliest tokens first, reaches what is wanted. A logit is told by how many ranks it is below the
-/// largest one.
+/// Where a running sum over a row, likeliest tokens first, reaches what is wanted. A logit is told by how many ranks it is below
+/// the largest one.
 struct threshold {
   std::uint32_t below = ~0u;
   std::uint64_t before = 0;  ///< the sum of the likelier tokens
   std::uint64_t at = 0;      ///< the sum of those with this logit
 };
 
-/// Where to part the ranks (low, high] next: evenly in logits, as tokens lie where they are many, and every fourth time in ranks, which
-/// comes to an end whatever the logits are. Towards an end that is not known parts grow by the distance to the largest logit.
+/// Where to part the ranks (low, high] next: evenly in logits, as tokens lie where they are many, and every fourth time in ranks,
+/// which comes to an end whatever the logits are. Towards an end that is not known parts grow by the distance to the largest logit.
 /// @param i  of `parts` - 1
 GPUPLACE_ANYWHERE inline std::int64_t pivot_of(std::uint32_t top, std::int64_t low, std::int64_t high, int i, int parts,
                                                int round) {
@@ -47,8 +47,8 @@ GPUPLACE_ANYWHERE inline std::int64_t pivot_of(std::uint32_t top, std::int64_t l
 }
 
 /// Finds a threshold: one pass over the row where `guess` is good, a few where it is not.
-/// @tparam Row       capacity: tokens that it can keep. sums<n>(f): of f(below, logit, token). start_keeping(), and keep(below, measure)
-///                   from within sums(). sum_kept(f): of f(below, measure)
+/// @tparam Row       capacity: tokens that it can keep. sums<n>(f): of f(below, logit, token). start_keeping(), and
+///                   keep(below, measure) from within sums(). sum_kept(f): of f(below, measure)
 /// @param measure    (below, logit): what is summed
 /// @param guess      a rank that the threshold probably is not beyond
 /// @param wanted_of  (sum over all tokens): what the running sum shall reach, 1 to that sum
@@ -116,8 +116,8 @@ GPUPLACE_ANYWHERE threshold find_threshold(Row& row, Measure measure, std::uint3
 
 /// The token that `rule` chooses from a row after its penalties; -1 where its largest logit is no finite number.
 /// @tparam Row  as find_threshold wants it; also size(); top(), the rank of the largest logit, and first(), its first token;
-///              near(n), so many ranks below the largest that about n tokens or more are above; and locate(f, wanted_of), the first token
-///              at which the running sum of f(below, logit, token) in the order of tokens reaches wanted_of(sum over all)
+///              near(n), so many ranks below the largest that about n tokens or more are above; and locate(f, wanted_of), the
+///              first token at which the running sum of f(below, logit, token) in the order of tokens reaches wanted_of(sum over all)
 template <class Row>
 GPUPLACE_ANYWHERE std::int32_t find_token(Row& row, choice_rule const& rule) {
   if (!can_choose(row.top())) return -1;
