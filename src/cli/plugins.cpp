@@ -42,8 +42,7 @@ result<std::filesystem::path> own_library(std::string_view file) {
   for (auto const& at : {beside, installed})
     if (std::filesystem::exists(at, failed)) return at;
   return error{errc::not_found, fmt::format("the plugin {} that came with this command is missing", file),
-               fmt::format("neither {} nor {}", beside.string(), installed.string()),
-               "build or install it again"};
+               fmt::format("neither {} nor {}", beside.string(), installed.string()), "build or install it again"};
 }
 
 result<void> load_own_plugin(std::string_view file, registries& to) {

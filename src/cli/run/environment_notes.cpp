@@ -46,8 +46,7 @@ std::vector<std::string> environment_notes(std::vector<std::string> const& envir
   if (!allocator.empty()) notes.push_back(note(allocator, "a replica's memory on a GPU is reserved once, as the plan says"));
   if (!one_device_each(model)) return notes;
   bool const peers_off = std::ranges::find(environment, "NCCL_P2P_DISABLE=1") != environment.end();
-  if (peers_off)
-    notes.push_back(note({"NCCL_P2P_DISABLE=1"}, "nothing is copied from GPU to GPU, each replica is on one device"));
+  if (peers_off) notes.push_back(note({"NCCL_P2P_DISABLE=1"}, "nothing is copied from GPU to GPU, each replica is on one device"));
   auto const nccl = names_of(environment, [&](std::string const& variable) {
     return variable.starts_with("NCCL_") && !(peers_off && variable == "NCCL_P2P_DISABLE=1");
   });
