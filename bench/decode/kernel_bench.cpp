@@ -7,6 +7,7 @@
 #include "runtime.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -110,25 +111,111 @@ void attention_of(shape const& s, int rows, int context) {
   double const floor = 2.0 * rows * (context + 1) * s.kv_heads * head_dim * 2 / rate * 1e6;
   std::printf("attention rows %2d context %5d floor %6.2f us:", rows, context, floor);
   double best = 1e9;
-  for (int splits = 1; splits <= 16; splits *= 2) {
-    auto const us = time(copies, [&](int i) {
-      paged_cache const c{cache.as() + bytes * 2 * static_cast<std::size_t>(i), cache.as() + bytes * (2 * static_cast<std::size_t>(i) + 1),
-                          numbers.as<std::int32_t>(), pages_each, 16};
-      check(decode_attention(qkv.as(), heads, {n, n, table.as<float>(), table.as<float>()}, {0.088f, 0, 0}, {at.as<std::int32_t>(), nullptr, rows},
-                             c, out.as(), splits, where),
-            "attention");
-    });
-    std::printf(" %d %.2f", splits, us);
-    best = std::min(best, us);
-  }
+  for (int const stages : {2, 3, 6})
+    for (int splits = 1; splits <= 16; splits *= 2) {
+      auto const us = time(copies, [&](int i) {
+        paged_cache const c{cache.as() + bytes * 2 * static_cast<std::size_t>(i), cache.as() + bytes * (2 * static_cast<std::size_t>(i) + 1),
+                            numbers.as<std::int32_t>(), pages_each, 16};
+        check(decode_attention(qkv.as(), heads, {n, n, table.as<float>(), table.as<float>()}, {0.088f, 0, 0}, {at.as<std::int32_t>(), nullptr, rows},
+                               c, out.as(), {splits, stages}, where),
+              "attention");
+      });
+      std::printf(" %d/%d %.2f", splits, stages, us);
+      best = std::min(best, us);
+    }
   std::printf("\n  -> %.2f us, %.1f %%\n", best, 100 * floor / best);
+}
+
+/// Numbers near zero of either sign: a card multiplies equal ones with less power, and faster than any real weights.
+void randomise(device_memory const& memory) {
+  static auto const some = [] {
+    std::vector<std::uint16_t> numbers(std::size_t{1} << 24);
+    std::uint32_t seed = 1;
+    for (auto& n : numbers) {
+      seed = seed * 1664525u + 1013904223u;
+      n = static_cast<std::uint16_t>((seed >> 16 & 0x8000u) | (0x3c00u + (seed >> 20 & 0x3ffu)));
+    }
+    return numbers;
+  }();
+  for (std::size_t at = 0; at < memory.size(); at += some.size() * 2)
+    check(cudaMemcpy(memory.as() + at, some.data(), std::min(some.size() * 2, memory.size() - at), cudaMemcpyHostToDevice), "filling");
+  check(cudaDeviceSynchronize(), "filling");
+}
+
+/// What a chunk of prompts spends in its products and in attention: `rows` prompts of `length` tokens from their beginning.
+void prompts_of(shape const& s, int rows, int length) {
+  head_shape const heads{s.heads, s.kv_heads, head_dim};
+  int const tokens = rows * length, pages_each = (length + 15) / 16;
+  auto const room = [&](std::int64_t numbers, char const* what) {
+    auto memory = allocate(static_cast<std::size_t>(numbers) * 2, what);
+    randomise(memory);
+    return memory;
+  };
+  auto const qkv = room(static_cast<std::int64_t>(tokens) * heads.width(), "qkv"), out = room(static_cast<std::int64_t>(tokens) * s.heads * head_dim, "out"),
+             keys = room(static_cast<std::int64_t>(rows) * pages_each * 16 * s.kv_heads * head_dim, "keys"),
+             values = room(static_cast<std::int64_t>(rows) * pages_each * 16 * s.kv_heads * head_dim, "values");
+  auto const table = allocate(static_cast<std::size_t>(length) * head_dim * 4, "rotations"), norms = allocate(head_dim * 2, "norms");
+  check(cudaMemsetAsync(table.as(), 0x3c, table.size(), on), "filling");
+  check(cudaMemsetAsync(norms.as(), 0x3c, norms.size(), on), "filling");
+  std::vector<int> positions, row_of, order(static_cast<std::size_t>(rows * pages_each));
+  for (int i = 0; i < std::ssize(order); ++i) order[static_cast<std::size_t>(i)] = static_cast<int>((static_cast<std::int64_t>(i) * 7919) % std::ssize(order));
+  std::vector<token_tile> tiles;
+  int const most = prompt_rows / heads.group();
+  for (int r = 0; r < rows; ++r) {
+    for (int i = 0; i < length; ++i) positions.push_back(i), row_of.push_back(r);
+    for (int at = 0; at < length; at += most) tiles.push_back({r * length + at, std::min(most, length - at)});
+  }
+  std::ranges::sort(tiles, std::greater{}, [&](auto const& t) { return positions[static_cast<std::size_t>(t.first)]; });
+  auto const send = [&](auto const& from) {
+    auto memory = allocate(from.size() * sizeof(from[0]), "numbers");
+    check(cudaMemcpy(memory.as(), from.data(), memory.size(), cudaMemcpyHostToDevice), "filling");
+    return memory;
+  };
+  auto const at = send(positions), of = send(row_of), numbers = send(order), cut = send(tiles);
+  check(cudaDeviceSynchronize(), "filling");
+  step_tokens const step{at.as<std::int32_t>(), of.as<std::int32_t>(), tokens};
+  paged_cache const cache{keys.as(), values.as(), numbers.as<std::int32_t>(), pages_each, 16};
+  norm const n{norms.as(), 1e-6f, false};
+  auto const turning = time(8, [&](int) {
+    check(rotate_and_store(number::bf16, qkv.as(), heads, {n, n, table.as<float>(), table.as<float>()}, step, cache, where), "rotation");
+  });
+  auto const attention = time(8, [&](int) {
+    check(prompt_attention(qkv.as(), heads, {0.088f, 0, 0}, step, cache, cut.as<token_tile>(), static_cast<int>(tiles.size()), out.as(), where), "attention");
+  });
+  double const work = 2.0 * rows * length * (length + 1.0) * s.heads * head_dim;
+  std::printf("prompts %d x %d: rotation %.1f us, attention %.1f us, %.0f TFLOP/s\n", rows, length, turning, attention, work / attention / 1e6);
+  std::fflush(stdout);
+}
+
+/// The library alone, and what passes over its results.
+void products_of_prompts(shape const& s, int tokens) {
+  static matmul library;
+  auto const room = [&](std::int64_t numbers) {
+    auto memory = allocate(static_cast<std::size_t>(numbers) * 2, "numbers");
+    randomise(memory);
+    return memory;
+  };
+  auto const x = room(static_cast<std::int64_t>(tokens) * s.intermediate), y = room(static_cast<std::int64_t>(tokens) * 2 * s.intermediate),
+             w = room(static_cast<std::int64_t>(2 * s.intermediate) * s.hidden);
+  auto const tell = [&](char const* name, int outputs, int inputs, bool add) {
+    auto const us = time(8, [&](int) { library.multiply({number::bf16, tokens, outputs, inputs, add, false}, w.as(), x.as(), y.as(), on); });
+    std::printf("%d tokens: %s %.1f us, %.0f TFLOP/s\n", tokens, name, us, 2.0 * tokens * outputs * inputs / us / 1e6);
+  };
+  tell("qkv", (s.heads + 2 * s.kv_heads) * head_dim, s.hidden, false);
+  tell("o", s.hidden, s.heads * head_dim, true);
+  tell("gate_up", 2 * s.intermediate, s.hidden, false);
+  tell("down", s.hidden, s.intermediate, true);
+  auto const gates = time(8, [&](int) { check(gate_multiply(number::bf16, y.as(), x.as(), tokens, s.intermediate, gate::silu, where), "gate"); });
+  auto const norms = time(8, [&](int) { check(add_and_norm(number::bf16, x.as(), nullptr, {w.as(), 1e-6f, false}, y.as(), tokens, s.hidden, where), "norm"); });
+  std::printf("%d tokens: gate %.1f us, norm %.1f us\n", tokens, gates, norms);
+  std::fflush(stdout);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) {
-    std::fprintf(stderr, "usage: kernel_bench 8b|1.7b ROWS...\n");
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: kernel_bench 8b|1.7b [ROWS...]\n");
     return 2;
   }
   shape const s = std::string(argv[1]) == "8b" ? shape{36, 4096, 32, 8, 12288} : shape{28, 2048, 16, 8, 6144};
@@ -137,6 +224,11 @@ int main(int argc, char** argv) {
   where = {on, properties.major >= 9, properties.multiProcessorCount};
   rate = best_read_rate(std::size_t{8} << 30);
   std::printf("%s, %d multiprocessors, best read rate %.1f GB/s\n", properties.name, properties.multiProcessorCount, rate / 1e9);
+  products_of_prompts(s, 2048);
+  products_of_prompts(s, 8192);
+  prompts_of(s, 1, 2048);
+  prompts_of(s, 1, 8192);
+  prompts_of(s, 16, 512);
   for (int i = 2; i < argc; ++i) {
     int const rows = std::atoi(argv[i]);
     product_of("qkv", (s.heads + 2 * s.kv_heads) * head_dim, s.hidden, true, false, false, false, rows);

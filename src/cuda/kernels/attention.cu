@@ -3,7 +3,7 @@
 namespace gpuplace::cuda {
 namespace {
 
-constexpr int threads = 128, warps = threads / 32, tile = 64;
+constexpr int threads = 128, warps = threads / 32, tile = 64, heads_a_block = 8;
 constexpr float nothing = -1e30f;
 
 __device__ __forceinline__ std::int64_t cache_row(paged_cache const& cache, int row, int position) {
@@ -12,15 +12,17 @@ __device__ __forceinline__ std::int64_t cache_row(paged_cache const& cache, int 
          position % cache.page_tokens;
 }
 
-/// One warp a head: norm, rotation, and for keys and values the cache.
+/// One warp a head, several heads of a token a block: norm, rotation, and for keys and values the cache. A lane has pairs of numbers that
+/// turn together.
 template <class T>
 __global__ void rotate_and_store_heads(T* qkv, head_shape shape, rotation r, step_tokens tokens, paged_cache cache) {
-  extern __shared__ float head[];
+  extern __shared__ float shared[];
   let_next_start();
   wait_for_previous();
-  int const token = blockIdx.x, h = blockIdx.y, lane = threadIdx.x, d = shape.head_dim, half = d / 2;
+  int const token = blockIdx.x, h = blockIdx.y * heads_a_block + threadIdx.y, lane = threadIdx.x, d = shape.head_dim, half = d / 2;
   int const position = tokens.positions[token], row = tokens.rows ? tokens.rows[token] : token;
-  if (position < 0) return;
+  if (position < 0 || h >= shape.heads + 2 * shape.kv_heads) return;
+  float* const head = shared + threadIdx.y * d;
   T* const x = qkv + static_cast<std::int64_t>(token) * shape.width() + h * d;
   auto const kv_width = shape.kv_heads * d;
   if (h >= shape.heads + shape.kv_heads) {
@@ -40,18 +42,13 @@ __global__ void rotate_and_store_heads(T* qkv, head_shape shape, rotation r, ste
     for (int i = lane; i < d; i += 32) head[i] = widen(normalised(head[i], scale, static_cast<T const*>(n.weight)[i], n.offset));
   }
   __syncwarp();
-  T* const key =
-      h >= shape.heads ? static_cast<T*>(cache.keys) + cache_row(cache, row, position) * kv_width + (h - shape.heads) * d : nullptr;
-  float const *const cosines = r.cosines + static_cast<std::int64_t>(position) * half, *const sines =
-                                                                                           r.sines +
-                                                                                           static_cast<std::int64_t>(position) *
-                                                                                               half;
+  T* const to =
+      h < shape.heads ? x : static_cast<T*>(cache.keys) + cache_row(cache, row, position) * kv_width + (h - shape.heads) * d;
+  auto const angle = static_cast<std::int64_t>(position) * half;
   for (int i = lane; i < half; i += 32) {
-    T const low = narrow<T>(head[i] * cosines[i] - head[half + i] * sines[i]);
-    T const high = narrow<T>(head[half + i] * cosines[i] + head[i] * sines[i]);
-    T* const to = key ? key : x;
-    to[i] = low;
-    to[half + i] = high;
+    float const low = head[i], high = head[half + i], cosine = r.cosines[angle + i], sine = r.sines[angle + i];
+    to[i] = narrow<T>(low * cosine - high * sine);
+    to[half + i] = narrow<T>(high * cosine + low * sine);
   }
 }
 
@@ -124,10 +121,11 @@ __global__ void attend_token(T const* qkv, head_shape shape, attention_rule rule
 
 cudaError_t rotate_and_store(number type, void* qkv, head_shape const& shape, rotation const& r, step_tokens const& tokens,
                              paged_cache const& cache, lane on) {
-  dim3 const grid(tokens.count, shape.heads + 2 * shape.kv_heads);
+  int const heads = shape.heads + 2 * shape.kv_heads;
   return by_number(type, [&]<class T>(T) {
-    return launch(rotate_and_store_heads<T>, grid, 32, sizeof(float) * shape.head_dim, on.stream, on.early, 1, static_cast<T*>(qkv),
-                  shape, r, tokens, cache);
+    return launch(rotate_and_store_heads<T>, dim3(tokens.count, (heads + heads_a_block - 1) / heads_a_block),
+                  dim3(32, heads_a_block), sizeof(float) * heads_a_block * shape.head_dim, on.stream, on.early, 1,
+                  static_cast<T*>(qkv), shape, r, tokens, cache);
   });
 }
 

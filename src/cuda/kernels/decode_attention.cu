@@ -1,4 +1,4 @@
-#include "device_math.cuh"
+#include "tensor_cores.cuh"
 
 #include <cooperative_groups.h>
 
@@ -7,16 +7,12 @@
 namespace gpuplace::cuda {
 namespace {
 
-constexpr int most_splits = 16, usual_splits = 8,
-              most_pages = 512;  // blocks a head at most and as a rule; pages that a block looks up but once
+constexpr int threads = 128, warps = threads / 32, keys_a_chunk = 16;
+constexpr int most_splits = 16;
+constexpr int most_pages = 512;  ///< that a block looks up but once
+constexpr int most_group = 8;    ///< query heads that share a key head
 constexpr float nothing = -1e30f;
 constexpr float log2_of_e = 1.44269504f;
-
-__device__ __forceinline__ float power_of_two(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
 
 struct decode_task {
   bf16 const* qkv;
@@ -29,33 +25,41 @@ struct decode_task {
   int page_bits;  ///< page_tokens is 1 << page_bits
 };
 
-/// A cluster of blocks reads one row's cache for one key-value head, each block a part of the positions and each half or quarter of a
-/// warp one position at a time; `group` query heads share what was read. Parts are joined through the cluster's shared memory.
-template <int d, int group, int threads>
+template <int d>
+inline constexpr int bytes_a_stage = warps * 2 * keys_a_chunk * d * 2;
+
+/// A cluster of blocks reads one row's cache for one key-value head, each block a part of the positions. A warp has positions of its own,
+/// 16 at a time, which come through a ring of `stages` such chunks in shared memory. On tensor cores they are the rows of both products:
+/// scores are keys times the queries of the group, and what is added up are values, transposed, times weights. Parts are joined through
+/// the cluster's shared memory.
+template <int d, int stages>
 __global__ void __launch_bounds__(threads) decode_heads(decode_task const t) {
-  constexpr int warps = threads / 32, lanes = d / 8, at_once = threads / lanes, ahead = 4, half = d / 2, each_lane = half / 32;
-  int const split = blockIdx.x, splits = gridDim.x, h = blockIdx.y, token = blockIdx.z;
-  int const lane = threadIdx.x % 32, warp = threadIdx.x / 32, own = threadIdx.x / lanes, part = threadIdx.x % lanes;
-  __shared__ float query[group][d];
-  __shared__ float warp_most[warps][group], warp_total[warps][group], warp_sum[warps][group][d];
+  constexpr int vectors = d / 8, keys_a_pass = 32 / vectors, passes = keys_a_chunk / keys_a_pass, steps = d / 16, half = d / 2,
+                each_lane = half / 32, sum_stride = d + 4;
+  extern __shared__ __align__(128) std::byte memory[];  // the rings, then each warp's sums
+  __shared__ __align__(16) bf16 query[most_group][d], own_key[d], own_value[d];
+  __shared__ float warp_most[warps][most_group], warp_total[warps][most_group];
   __shared__ std::int32_t page_of[most_pages];
-  __shared__ __align__(16) bf16 own_key[d], own_value[d];
+  int const split = blockIdx.x, splits = gridDim.x, h = blockIdx.y, token = blockIdx.z;
+  int const lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  auto* const warp_sum = reinterpret_cast<float*>(memory);
   let_next_start();
 #if __CUDA_ARCH__ >= 900
-  __shared__ float joined_sum[group * d + most_splits], joined_most[most_splits][group], joined_total[most_splits][group];
+  __shared__ float joined_sum[most_group * d + most_splits], joined_most[most_splits][most_group],
+      joined_total[most_splits][most_group];
   auto const cluster = cooperative_groups::this_cluster();
   if (splits > 1) cluster.barrier_arrive();
 #endif
 
   int const position = t.tokens.positions[token], row = t.tokens.rows ? t.tokens.rows[token] : token;
   int const begin = t.rule.window > 0 ? max(0, position + 1 - t.rule.window) : 0;
-  int const length = max(0, position + 1 - begin), each = (length + splits - 1) / splits;
-  int const first = begin + split * each, end = min(first + each, position + 1);
+  int const first_chunk = begin / keys_a_chunk, chunks = position < 0 ? 0 : position / keys_a_chunk + 1 - first_chunk,
+            each = (chunks + splits - 1) / splits;
+  int const first = first_chunk + split * each, end = first_chunk + min((split + 1) * each, chunks);  // of this block, in chunks
   std::int32_t const* const pages = t.cache.pages + static_cast<std::int64_t>(row) * t.cache.stride;
-  auto const* const keys = static_cast<uint4 const*>(t.cache.keys);
-  auto const* const values = static_cast<uint4 const*>(t.cache.values);
-  int const real_group = t.shape.group(), heads = t.shape.heads, kv_heads = t.shape.kv_heads;
-  int const first_page = first >> t.page_bits, page_count = end > first ? ((end - 1) >> t.page_bits) - first_page + 1 : 0;
+  int const group = t.shape.group(), heads = t.shape.heads, kv_heads = t.shape.kv_heads;
+  int const first_page = first * keys_a_chunk >> t.page_bits,
+            page_count = end > first ? (min(end * keys_a_chunk - 1, position) >> t.page_bits) - first_page + 1 : 0;
   for (int i = threadIdx.x; i < min(page_count, most_pages); i += threads) page_of[i] = pages[first_page + i];
 
   // What does not change in a step: norms, rotations and what earlier steps stored are fetched before the kernels before have ended.
@@ -72,30 +76,39 @@ __global__ void __launch_bounds__(threads) decode_heads(decode_task const t) {
     key_norm[j] = t.turn.key.weight ? widen(static_cast<bf16 const*>(t.turn.key.weight)[lane + 32 * j]) : 0.0f;
   }
   __syncthreads();
-  // Where the 16 bytes of position p lie that this thread's lane of a head has, in vectors.
-  auto const place_of = [&](int p, int lane_of_head) {
+  // Where position p of this head lies in the cache, in vectors of 16 bytes.
+  auto const cell_of = [&](int p) {
     int const page = (p >> t.page_bits) - first_page;
     auto const number = page < most_pages ? page_of[page] : pages[p >> t.page_bits];
     auto const cell = (static_cast<unsigned>(number) << t.page_bits) + static_cast<unsigned>(p & ((1 << t.page_bits) - 1));
-    return (cell * static_cast<unsigned>(kv_heads) + static_cast<unsigned>(h)) * lanes + static_cast<unsigned>(lane_of_head);
+    return (cell * static_cast<unsigned>(kv_heads) + static_cast<unsigned>(h)) * vectors;
   };
-  int const stop = min(end, position);  // what earlier steps have stored of this block's part
-  uint4 key[ahead], value[ahead];
+  auto const ring = shared_address(memory) + static_cast<unsigned>(warp * stages * 2 * keys_a_chunk * d * 2);
+  auto const keys_of = [&](int stage) { return ring + static_cast<unsigned>(stage * 2 * keys_a_chunk * d * 2); };
+  auto const values_of = [&](int stage) { return keys_of(stage) + keys_a_chunk * d * 2; };
+  auto const fetch = [&](int stage, int chunk) {
+    if (chunk < end) {
 #pragma unroll
-  for (int i = 0; i < ahead; ++i) {
-    int const p = first + own + i * at_once;
-    unsigned const at = p < stop ? place_of(p, part) : 0;
-    key[i] = keys[at];
-    value[i] = p < stop ? values[at] : make_uint4(0, 0, 0, 0);
-  }
+      for (int i = 0; i < passes; ++i) {
+        int const r = lane / vectors + i * keys_a_pass, vector = lane % vectors, p = chunk * keys_a_chunk + r;
+        bool const there = p >= begin && p < position;
+        auto const at = there ? cell_of(p) + static_cast<unsigned>(vector) : 0u;
+        copy_ahead(keys_of(stage) + swizzled<d>(r, vector), static_cast<uint4 const*>(t.cache.keys) + at, there);
+        copy_ahead(values_of(stage) + swizzled<d>(r, vector), static_cast<uint4 const*>(t.cache.values) + at, there);
+      }
+    }
+    close_copies();
+  };
+#pragma unroll
+  for (int s = 0; s < stages; ++s) fetch(s, first + warp + s * warps);
   wait_for_previous();
 
-  float const scale_of_scores = t.rule.scale * log2_of_e, cap = t.rule.softcap * log2_of_e;
-  bool const owner = position >= first && position < end;
+  int const last_chunk = position / keys_a_chunk;
+  bool const owner = position >= 0 && last_chunk >= first && last_chunk < end;
   bf16 const* const mine = t.qkv + static_cast<std::int64_t>(token) * t.shape.width();
-  for (int i = warp; i < real_group + (owner ? 1 : 0); i += warps) {
-    bool const is_key = i == real_group;
-    bf16 const* const x = mine + (is_key ? heads + h : h * real_group + i) * d;
+  for (int i = warp; i < group + (owner ? 1 : 0); i += warps) {
+    bool const is_key = i == group;
+    bf16 const* const x = mine + (is_key ? heads + h : h * group + i) * d;
     norm const& n = is_key ? t.turn.key : t.turn.query;
     float low[each_lane], high[each_lane], squares = 0;
 #pragma unroll
@@ -114,7 +127,7 @@ __global__ void __launch_bounds__(threads) decode_heads(decode_task const t) {
         high[j] = widen(normalised(high[j], scale, narrow<bf16>(of_high), n.offset));
       }
     }
-    auto const to = is_key ? static_cast<std::int64_t>(place_of(position, 0)) * 8 : 0;
+    auto const to = is_key ? static_cast<std::int64_t>(cell_of(position)) * 8 : 0;
 #pragma unroll
     for (int j = 0; j < each_lane; ++j) {
       int const k = lane + 32 * j;
@@ -130,121 +143,96 @@ __global__ void __launch_bounds__(threads) decode_heads(decode_task const t) {
         own_value[k] = v[k];
         own_value[half + k] = v[half + k];
       } else {
-        query[i][k] = widen(a) * scale_of_scores;
-        query[i][half + k] = widen(b) * scale_of_scores;
+        query[i][k] = a;
+        query[i][half + k] = b;
       }
     }
   }
   if (threadIdx.x < d)
-    for (int g = real_group; g < group; ++g) query[g][threadIdx.x] = 0;
+    for (int g = group; g < most_group; ++g) query[g][threadIdx.x] = narrow<bf16>(0);
   __syncthreads();
 
-  float q[group][8], sum[group][8] = {}, most[group], total[group] = {};
+  // Of a product's columns, the heads of the group, a thread has two: 2 * (lane % 4) and the next.
+  unsigned q[steps][2];
 #pragma unroll
-  for (int g = 0; g < group; ++g) {
-    most[g] = nothing;
+  for (int k = 0; k < steps; ++k)
 #pragma unroll
-    for (int j = 0; j < 8; ++j) q[g][j] = query[g][part * 8 + j];
-  }
-  auto const score_of = [&](uint4 const& of, float (&score)[group]) {
-    float k[8];
-    unpack<bf16>(of, k);
-#pragma unroll
-    for (int g = 0; g < group; ++g) {
-      score[g] = 0;
-#pragma unroll
-      for (int j = 0; j < 8; ++j) score[g] += q[g][j] * k[j];
-    }
-  };
-  auto const add = [&](uint4 const& of, float const(&weight)[group]) {
-    float v[8];
-    unpack<bf16>(of, v);
-#pragma unroll
-    for (int g = 0; g < group; ++g)
-#pragma unroll
-      for (int j = 0; j < 8; ++j) sum[g][j] += weight[g] * v[j];
-  };
-  // Scores of `count` positions to weights; `there` says which of them are.
-  auto const weigh = [&]<int count>(float (&score)[count][group], auto const& there) {
-#pragma unroll
-    for (int offset = lanes / 2; offset > 0; offset /= 2)
-#pragma unroll
-      for (int i = 0; i < count; ++i)
-#pragma unroll
-        for (int g = 0; g < group; ++g) score[i][g] += __shfl_xor_sync(~0u, score[i][g], offset);
-    if (cap > 0) {
-#pragma unroll
-      for (int i = 0; i < count; ++i)
-#pragma unroll
-        for (int g = 0; g < group; ++g) score[i][g] = cap * tanhf(score[i][g] / cap);
-    }
-#pragma unroll
-    for (int g = 0; g < group; ++g) {
-      float high = most[g];
-#pragma unroll
-      for (int i = 0; i < count; ++i) {
-        score[i][g] = there(i) ? score[i][g] : nothing;
-        high = fmaxf(high, score[i][g]);
+    for (int i = 0; i < 2; ++i) q[k][i] = *reinterpret_cast<unsigned const*>(&query[lane / 4][16 * k + 8 * i + 2 * (lane % 4)]);
+  float const cap = t.rule.softcap * log2_of_e, scale = t.rule.scale * log2_of_e;
+  float most[2] = {nothing, nothing}, total[2] = {}, sum[steps][4] = {};
+  int stage = 0;
+  for (int chunk = first + warp; chunk < end; chunk += warps) {
+    wait_for_copies<stages - 1>();
+    __syncwarp();
+    if (chunk == last_chunk) {  // this step's own key and value
+      if (lane < vectors) {
+        auto const at = swizzled<d>(position % keys_a_chunk, lane);
+        *reinterpret_cast<uint4*>(memory + (keys_of(stage) - shared_address(memory)) + at) =
+            reinterpret_cast<uint4 const*>(own_key)[lane];
+        *reinterpret_cast<uint4*>(memory + (values_of(stage) - shared_address(memory)) + at) =
+            reinterpret_cast<uint4 const*>(own_value)[lane];
       }
-      float const keep = power_of_two(most[g] - high);
-      most[g] = high;
-      total[g] *= keep;
-#pragma unroll
-      for (int j = 0; j < 8; ++j) sum[g][j] *= keep;
-#pragma unroll
-      for (int i = 0; i < count; ++i) {
-        score[i][g] = there(i) ? power_of_two(score[i][g] - high) : 0.0f;
-        total[g] += score[i][g];
-      }
+      __syncwarp();
     }
-  };
-  for (int p = first + own; p - own < stop; p += at_once * ahead) {
-    float score[ahead][group];
-    unsigned next[ahead];
+    float score[4] = {};
 #pragma unroll
-    for (int i = 0; i < ahead; ++i) {
-      score_of(key[i], score[i]);
-      int const after = p + (ahead + i) * at_once;
-      next[i] = after < stop ? place_of(after, part) : 0;
-      key[i] = keys[next[i]];
+    for (int k = 0; k < steps; ++k) {
+      unsigned a[4];
+      load_tiles(a, keys_of(stage) + swizzled<d>(lane % 16, 2 * k + lane / 16));
+      multiply_add(score, a[0], a[1], a[2], a[3], q[k][0], q[k][1]);
     }
-    weigh(score, [&](int i) { return p + i * at_once < stop; });
+    int const p = chunk * keys_a_chunk + lane / 4;
+    bool const edge = chunk * keys_a_chunk < begin || chunk == last_chunk;
 #pragma unroll
-    for (int i = 0; i < ahead; ++i) {
-      add(value[i], score[i]);
-      value[i] = p + (ahead + i) * at_once < stop ? values[next[i]] : make_uint4(0, 0, 0, 0);
+    for (int i = 0; i < 4; ++i) {
+      score[i] *= scale;
+      if (cap > 0) score[i] = cap * tanhf(score[i] / cap);
+      int const at = p + i / 2 * 8;
+      if (edge && (at < begin || at > position)) score[i] = nothing;
     }
-  }
-  if (owner && warp == 0) {  // this step's own key and value
-    float score[1][group];
-    score_of(*reinterpret_cast<uint4 const*>(own_key + part * 8), score[0]);
-    weigh(score, [&](int) { return own == 0; });
-    add(*reinterpret_cast<uint4 const*>(own_value + part * 8), score[0]);
+    float keep[2];
+#pragma unroll
+    for (int c = 0; c < 2; ++c) {
+      float high = fmaxf(score[c], score[c + 2]);
+#pragma unroll
+      for (int offset = 4; offset < 32; offset *= 2) high = fmaxf(high, __shfl_xor_sync(~0u, high, offset));
+      high = fmaxf(high, most[c]);
+      keep[c] = power_of_two(most[c] - high);
+      most[c] = high;
+      score[c] = power_of_two(score[c] - high);
+      score[c + 2] = power_of_two(score[c + 2] - high);
+      total[c] = total[c] * keep[c] + score[c] + score[c + 2];
+    }
+    unsigned const low = transposed(pack_two(score[0], score[1])), high = transposed(pack_two(score[2], score[3]));
+#pragma unroll
+    for (int k = 0; k < steps; ++k) {
+      unsigned a[4];
+      load_tiles_transposed(a, values_of(stage) + swizzled<d>(lane % 8 + lane / 16 * 8, 2 * k + lane / 8 % 2));
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sum[k][i] *= keep[i % 2];
+      multiply_add(sum[k], a[0], a[1], a[2], a[3], low, high);
+    }
+    __syncwarp();
+    fetch(stage, chunk + stages * warps);
+    stage = stage + 1 == stages ? 0 : stage + 1;
   }
 
   // Within a warp, then a block, then the cluster.
+  __syncthreads();
 #pragma unroll
-  for (int g = 0; g < group; ++g) {
+  for (int c = 0; c < 2; ++c) {
+    int const g = 2 * (lane % 4) + c;
+    float all = total[c];
 #pragma unroll
-    for (int offset = lanes; offset < 32; offset *= 2) {
-      float const high = fmaxf(most[g], __shfl_xor_sync(~0u, most[g], offset)), keep = power_of_two(most[g] - high);
-      most[g] = high;
-      total[g] *= keep;
-      total[g] += __shfl_xor_sync(~0u, total[g], offset);
+    for (int offset = 4; offset < 32; offset *= 2) all += __shfl_xor_sync(~0u, all, offset);
+    if (lane < 4) warp_most[warp][g] = most[c], warp_total[warp][g] = all;
 #pragma unroll
-      for (int j = 0; j < 8; ++j) {
-        sum[g][j] *= keep;
-        sum[g][j] += __shfl_xor_sync(~0u, sum[g][j], offset);
-      }
-    }
-    if (lane == 0) warp_most[warp][g] = most[g], warp_total[warp][g] = total[g];
-    if (lane < lanes) {
+    for (int k = 0; k < steps; ++k)
 #pragma unroll
-      for (int j = 0; j < 8; ++j) warp_sum[warp][g][part * 8 + j] = sum[g][j];
-    }
+      for (int i = 0; i < 2; ++i) warp_sum[(warp * most_group + g) * sum_stride + 16 * k + 8 * i + lane / 4] = sum[k][2 * i + c];
   }
   __syncthreads();
-  bf16* const out = t.out + (static_cast<std::int64_t>(token) * heads + h * real_group) * d;
+  bf16* const out = t.out + (static_cast<std::int64_t>(token) * heads + h * group) * d;
   auto const most_of = [&](int g) {
     float high = nothing;
 #pragma unroll
@@ -260,10 +248,10 @@ __global__ void __launch_bounds__(threads) decode_heads(decode_task const t) {
   auto const sum_of = [&](int g, int k, float high) {
     float all = 0;
 #pragma unroll
-    for (int w = 0; w < warps; ++w) all += power_of_two(warp_most[w][g] - high) * warp_sum[w][g][k];
+    for (int w = 0; w < warps; ++w) all += power_of_two(warp_most[w][g] - high) * warp_sum[(w * most_group + g) * sum_stride + k];
     return all;
   };
-  int const size = real_group * d;
+  int const size = group * d;
   if (splits == 1) {
     for (int e = threadIdx.x; e < size && position >= 0; e += threads) {
       float const high = most_of(e / d);
@@ -277,7 +265,7 @@ __global__ void __launch_bounds__(threads) decode_heads(decode_task const t) {
   cluster.barrier_wait();  // all blocks have begun, and can be written to
   for (int e = threadIdx.x; e < size; e += threads)
     *cluster.map_shared_rank(&joined_sum[split * share + e % share], e / share) = sum_of(e / d, e % d, most_of(e / d));
-  for (int i = threadIdx.x; i < real_group * splits; i += threads) {
+  for (int i = threadIdx.x; i < group * splits; i += threads) {
     int const g = i / splits, to = i % splits;
     float const high = most_of(g);
     *cluster.map_shared_rank(&joined_most[split][g], to) = high;
@@ -298,50 +286,43 @@ __global__ void __launch_bounds__(threads) decode_heads(decode_task const t) {
 #endif
 }
 
-/// Blocks a head, joined by a cluster; one where there are no clusters. A cluster lies within a part of the card that it must share with
-/// others: near the number of multiprocessors some would wait for a second round (measured on an H100: 4 rows in clusters of 4 take longer
-/// than in clusters of 2).
-int splits_for(head_shape const& shape, int rows, lane on) {
+/// Blocks a head, joined by a cluster; one where there are no clusters. As many as two to a multiprocessor let one read while another
+/// joins; of short rows more than 8 blocks would each have too little.
+int splits_for(head_shape const& shape, int rows, bool long_rows, lane on) {
   if (!on.early) return 1;
   int splits = 1;
-  for (int next = 2; next <= usual_splits; next *= 2) {
-    auto const blocks = next * shape.kv_heads * rows;
-    if (blocks <= (next == 2 ? on.processors : on.processors * 4 / 5)) splits = next;
-  }
+  while (splits < (long_rows ? most_splits : 8) && 2 * splits * shape.kv_heads * rows <= 2 * on.processors) splits *= 2;
   return splits;
 }
 
-template <int d, int group, int threads>
-cudaError_t with_threads(decode_task const& t, int splits, lane on) {
-  auto const kernel = decode_heads<d, group, threads>;
+template <int d, int stages>
+cudaError_t with_stages(decode_task const& t, int splits, lane on) {
+  auto const kernel = decode_heads<d, stages>;
+  constexpr int bytes = stages * bytes_a_stage<d>;
+  if (auto const failed = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes)) return failed;
   if (splits > 8)
     if (auto const failed = cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1)) return failed;
-  return launch(kernel, dim3(splits, t.shape.kv_heads, t.tokens.count), threads, 0, on.stream, on.early, splits, t);
-}
-
-template <int d, int group>
-cudaError_t start(decode_task const& t, int splits, lane on) {
-  if (splits == 0) splits = splits_for(t.shape, t.tokens.count, on);
-  bool const few = splits * t.shape.kv_heads * t.tokens.count <= 2 * on.processors;
-  return few ? with_threads<d, group, 256>(t, splits, on) : with_threads<d, group, 128>(t, splits, on);
+  return launch(kernel, dim3(splits, t.shape.kv_heads, t.tokens.count), threads, bytes, on.stream, on.early, splits, t);
 }
 
 template <int d>
-cudaError_t with_group(decode_task const& t, int splits, lane on) {
-  if (t.shape.group() <= 2) return start<d, 2>(t, splits, on);
-  if (t.shape.group() <= 4) return start<d, 4>(t, splits, on);
-  return start<d, 8>(t, splits, on);
+cudaError_t start(decode_task const& t, decode_cut cut, lane on) {
+  if (cut.splits == 0) cut.splits = splits_for(t.shape, t.tokens.count, cut.long_rows, on);
+  if (cut.stages == 0) cut.stages = on.early && cut.splits == 1 ? 3 : 2;
+  if (cut.stages <= 2) return with_stages<d, 2>(t, cut.splits, on);
+  if (cut.stages <= 3) return with_stages<d, 3>(t, cut.splits, on);
+  return with_stages<d, 6>(t, cut.splits, on);
 }
 
 }  // namespace
 
 bool has_decode_attention(number type, head_shape const& shape, int page_tokens) {
   return type == number::bf16 && std::has_single_bit(static_cast<unsigned>(page_tokens)) &&
-         (shape.head_dim == 64 || shape.head_dim == 128) && shape.group() <= 8;
+         (shape.head_dim == 64 || shape.head_dim == 128) && shape.group() <= most_group;
 }
 
 cudaError_t decode_attention(void const* qkv, head_shape const& shape, rotation const& r, attention_rule const& rule,
-                             step_tokens const& tokens, paged_cache const& cache, void* out, int splits, lane on) {
+                             step_tokens const& tokens, paged_cache const& cache, void* out, decode_cut cut, lane on) {
   decode_task const task{static_cast<bf16 const*>(qkv),
                          static_cast<bf16*>(out),
                          shape,
@@ -350,7 +331,7 @@ cudaError_t decode_attention(void const* qkv, head_shape const& shape, rotation 
                          tokens,
                          cache,
                          std::countr_zero(static_cast<unsigned>(cache.page_tokens))};
-  return shape.head_dim == 64 ? with_group<64>(task, splits, on) : with_group<128>(task, splits, on);
+  return shape.head_dim == 64 ? start<64>(task, cut, on) : start<128>(task, cut, on);
 }
 
 }  // namespace gpuplace::cuda

@@ -112,12 +112,31 @@ cudaError_t rotate_and_store(number type, void* qkv, head_shape const& shape, ro
 cudaError_t attend(number type, void const* qkv, head_shape const& shape, attention_rule const& rule, step_tokens const& tokens,
                    paged_cache const& cache, void* out, lane on);
 
-/// Both at once for one token a row, bf16, heads of 64 or 128 numbers and pages of a power of two: queries and keys are turned, the key and value stored, and
-/// each row's cache is read once by `splits` blocks a head, which a thread-block cluster joins.
-/// @param splits  blocks a head: a power of two up to 16, 1 where there are no clusters; 0: as many as fill the card
+/// Tokens of one row that follow each other.
+struct token_tile {
+  std::int32_t first = 0, count = 0;
+};
+/// Queries that a block of prompt_attention multiplies at once: a tile has at most prompt_rows / group tokens.
+inline constexpr int prompt_rows = 128;
+
+/// Attention as attend() has it, on tensor cores, for the tokens of `tiles`: bf16, heads of 64 or 128 numbers, pages of a power of two.
+/// Tiles that take long should come first.
+bool has_prompt_attention(number type, head_shape const& shape, int page_tokens);
+cudaError_t prompt_attention(void const* qkv, head_shape const& shape, attention_rule const& rule, step_tokens const& tokens,
+                             paged_cache const& cache, token_tile const* tiles, int count, void* out, lane on);
+
+/// How the work of decode_attention is cut; 0: as suits the card and the number of rows.
+struct decode_cut {
+  int splits = 0;  ///< blocks a head: a power of two up to 16, 1 where there are no clusters
+  int stages = 0;  ///< chunks of the cache that each warp has on their way: 2, 3 or 6
+  bool long_rows = false;  ///< rows of several thousand tokens
+};
+
+/// Both at once for one token a row, bf16, heads of 64 or 128 numbers, pages of a power of two and groups of up to 8: queries and keys are
+/// turned, the key and value stored, and each row's cache is read once by blocks that a thread-block cluster joins.
 bool has_decode_attention(number type, head_shape const& shape, int page_tokens);
 cudaError_t decode_attention(void const* qkv, head_shape const& shape, rotation const& r, attention_rule const& rule,
-                             step_tokens const& tokens, paged_cache const& cache, void* out, int splits, lane on);
+                             step_tokens const& tokens, paged_cache const& cache, void* out, decode_cut cut, lane on);
 
 /// A product with few rows, whose time is that of reading the weights: y = act(norm(x) weight^T + bias) (+ y).
 struct product {

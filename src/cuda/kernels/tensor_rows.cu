@@ -1,4 +1,4 @@
-#include "device_math.cuh"
+#include "tensor_cores.cuh"
 
 #include <type_traits>
 
@@ -6,13 +6,6 @@ namespace gpuplace::cuda {
 namespace {
 
 constexpr int threads = 256, warps = threads / 32, tile = 16;
-
-__device__ __forceinline__ void multiply_add(float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0,
-                                             unsigned b1) {
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-               : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
 
 /// Tensor cores for up to 8 * `groups` rows: each warp, or several along the inputs, multiplies 16 rows of weights. A thread reads 16 bytes
 /// of a row of weights and of a row of x at the same inputs: the order of inputs within a product does not matter, so that neither has

@@ -58,13 +58,13 @@ token_logprobs logprobs_in(cuda::told_row const& told, token_id chosen) {
 
 class cuda_executor::state {
 public:
-  state(int gpu, cache_limits const& limits, std::int64_t vocabulary)
+  state(int gpu, cache_limits const& limits, std::int64_t vocabulary, std::int64_t tile_tokens)
       : gpu_(use(gpu)),
         limits_(limits.executor),
         vocabulary_(vocabulary),
         chosen_at_once_(logit_rows_of(limits.executor)),
         thread_(1) {
-    inputs_.emplace(limits.executor, vocabulary, limits.ring_pages);
+    inputs_.emplace(limits.executor, vocabulary, limits.ring_pages, tile_tokens);
     block_ = cuda::allocate(static_cast<std::size_t>(inputs_->most_numbers()) * sizeof(std::int32_t), "reserving a step's rows");
     chosen_ = cuda::allocate_pinned(static_cast<std::size_t>(chosen_at_once_) * sizeof(std::int32_t));
     told_ = cuda::allocate_pinned(static_cast<std::size_t>(chosen_at_once_) * sizeof(cuda::told_row));
@@ -121,7 +121,7 @@ private:
       auto const layout = inputs_->layout();
       bool const recorded = layout.decode && rows <= chosen_at_once_;
       if (recorded) {
-        recorded_step(rows).launch(stream_);
+        recorded_step(layout).launch(stream_);
       } else {
         send(layout);
         stage_->run(layout, block_.as<std::int32_t>(), on_);
@@ -153,16 +153,16 @@ private:
           "fetching tokens");
   }
 
-  cuda::graph const& recorded_step(std::int64_t rows) {
-    auto& found = steps_[rows];
+  cuda::graph const& recorded_step(block_layout const& layout) {
+    auto const rows = static_cast<int>(layout.rows);
+    auto& found = steps_[{rows, layout.long_rows}];
     if (found) return found;
-    auto const layout = inputs_->decode_layout(rows);
     auto const whole = [&] {
       send(layout);
       stage_->run(layout, block_.as<std::int32_t>(), on_);
-      choose(layout, 0, static_cast<int>(rows));
+      choose(layout, 0, rows);
     };
-    stage_->tune(static_cast<int>(rows), on_);
+    stage_->tune(rows, on_);
     whole();  // once as it is: what libraries load at their first call cannot be recorded
     stream_.wait();
     found = cuda::graph::record(stream_, whole);
@@ -222,7 +222,7 @@ private:
   cuda::device_memory block_;
   cuda::pinned_memory chosen_, told_;  ///< by the device: tokens, and log-probabilities where asked
   std::optional<cuda_stage> stage_;
-  std::map<std::int64_t, cuda::graph> steps_;
+  std::map<std::pair<int, bool>, cuda::graph> steps_;  ///< of so many rows, short or long
   std::vector<float> fetched_;
   logits_observer observer_;
   boost::asio::thread_pool thread_;  ///< last: it goes first
@@ -237,7 +237,8 @@ result<cuda_executor> cuda_executor::load(model_plan const& planned, replica con
                  "torch backend", "plan with --dtype bf16"};
   GPUPLACE_TRY(auto const limits, find_limits(planned, placed, model.config, options.page_tokens, options.step_tokens));
   try {
-    auto made = std::make_unique<state>(gpu, limits, model.config.vocabulary);
+    auto made = std::make_unique<state>(gpu, limits, model.config.vocabulary,
+                                        std::max<std::int64_t>(1, cuda::prompt_rows * model.config.kv_heads / model.config.heads));
     GPUPLACE_CHECK(made->load(placed, model.config, weights, limits, planned.type));
     return cuda_executor(std::move(made));
   } catch (...) {

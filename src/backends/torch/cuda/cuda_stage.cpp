@@ -111,6 +111,33 @@ void cuda_stage::multiply(cuda::product p, std::optional<cuda::product_tiling> c
   if (p.gated) check(cuda::gate_multiply(type_, gate_up_, y, rows, p.outputs / 2, p.activation, on), "a gate");
 }
 
+/// Rows of one token, whose time is that of reading the cache, apart from those of several.
+void cuda_stage::attend(block_layout const& layout, std::int32_t const* block, cuda::rotation const& turn,
+                        cuda::attention_rule const& rule, cuda::paged_cache const& cache, cuda::lane on) {
+  auto const number = cuda::bytes_of(type_);
+  auto const* const rows = layout.decode ? nullptr : block + layout.row_of_token();
+  auto const singles =
+      cuda::has_decode_attention(type_, shape_, cache.page_tokens) ? (layout.decode ? layout.tokens : layout.singles) : 0;
+  if (singles > 0)
+    check(cuda::decode_attention(qkv_, shape_, turn, rule, {block + layout.positions(), rows, static_cast<int>(singles)}, cache,
+                                 attended_, {.long_rows = layout.long_rows}, on),
+          "attention");
+  if (singles == layout.tokens) return;
+  cuda::step_tokens const others{block + layout.positions() + singles, rows ? rows + singles : nullptr,
+                                 static_cast<int>(layout.tokens - singles)};
+  auto* const qkv = qkv_ + singles * shape_.width() * number;
+  check(cuda::rotate_and_store(type_, qkv, shape_, turn, others, cache, on), "rotary positions");
+  if (!layout.decode && singles == layout.singles && cuda::has_prompt_attention(type_, shape_, cache.page_tokens)) {
+    check(cuda::prompt_attention(qkv_, shape_, rule, {block + layout.positions(), rows, static_cast<int>(layout.tokens)}, cache,
+                                 reinterpret_cast<cuda::token_tile const*>(block + layout.first_tile()),
+                                 static_cast<int>(layout.tiles), attended_, on),
+          "attention of prompts");
+  } else {
+    check(cuda::attend(type_, qkv, shape_, rule, others, cache, attended_ + singles * shape_.heads * shape_.head_dim * number, on),
+          "attention");
+  }
+}
+
 void cuda_stage::run_layer(std::size_t index, block_layout const& layout, std::int32_t const* block, cuda::lane on) {
   auto const& w = weights_.layers[index];
   auto const rows = static_cast<int>(layout.tokens);
@@ -120,16 +147,10 @@ void cuda_stage::run_layer(std::size_t index, block_layout const& layout, std::i
   cuda::rotation const rotation{w.query_norm, w.key_norm, turn.cosines, turn.sines};
   cuda::attention_rule const rule{static_cast<float>(config_.attention_scale()), static_cast<float>(config_.attention_softcap),
                                   w.window};
-  cuda::step_tokens const tokens{block + layout.positions(), layout.decode ? nullptr : block + layout.row_of_token(), rows};
   cuda::paged_cache const cache{caches_[index].keys, caches_[index].values,
                                 block + (on_ring(index) ? layout.ring_pages() : layout.pages()), static_cast<int>(layout.stride),
                                 static_cast<int>(page_tokens_)};
-  if (layout.decode && cuda::has_decode_attention(type_, shape_, cache.page_tokens)) {
-    check(cuda::decode_attention(qkv_, shape_, rotation, rule, tokens, cache, attended_, 0, on), "attention");
-  } else {
-    check(cuda::rotate_and_store(type_, qkv_, shape_, rotation, tokens, cache, on), "rotary positions");
-    check(cuda::attend(type_, qkv_, shape_, rule, tokens, cache, attended_, on), "attention");
-  }
+  attend(layout, block, rotation, rule, cache, on);
 
   auto const finish = [&](cuda::product const& p, void* x, cuda::norm const& after) {
     multiply(p, x, p.add ? hidden_ : delta_, rows, on);
@@ -198,7 +219,7 @@ void cuda_stage::tune(int rows, cuda::lane on) {
   };
   // Layers in turn, so that no weight is found in the cache.
   constexpr std::size_t enough = 12;
-  auto const each = [&](cuda::product cuda_layer::*which) {
+  auto const each = [&](cuda::product cuda_layer::* which) {
     alike products;
     for (std::size_t i = 0; i < std::min(enough, weights_.layers.size()); ++i) products.push_back(&(weights_.layers[i].*which));
     return products;

@@ -60,6 +60,8 @@ private:
   }
   std::size_t lay_out(executor_limits const& limits);
   void fill_rotations(executor_limits const& limits);
+  void attend(block_layout const& layout, std::int32_t const* block, cuda::rotation const& turn, cuda::attention_rule const& rule,
+              cuda::paged_cache const& cache, cuda::lane on);
   void run_layer(std::size_t index, block_layout const& layout, std::int32_t const* block, cuda::lane on);
   /// y = p(x). Without a tiling by cuBLASLt; what a tiling does not do itself is done before and after it.
   void multiply(cuda::product const& p, void* x, void* y, int rows, cuda::lane on);

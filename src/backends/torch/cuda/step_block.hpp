@@ -18,17 +18,21 @@
 namespace gpuplace::torch_detail {
 
 /// Where the parts of a block lie, in numbers of 4 bytes. Where all rows decode one token, each samples, and rows and tokens are padded
-/// to what a graph was recorded for.
+/// to what a graph was recorded for. Else the tokens of rows that have but one come first, and the others are cut into tiles.
 struct block_layout {
   std::int64_t tokens = 0, rows = 0, samples = 0, stride = 0;
   bool decode = false, rings = false;
+  bool long_rows = false;    ///< some row has several thousand tokens
+  std::int64_t singles = 0;  ///< rows of one token
+  std::int64_t tiles = 0;    ///< of the tokens of other rows
 
   std::int64_t positions() const { return tokens; }
   std::int64_t row_of_token() const { return 2 * tokens; }
   std::int64_t sampled() const { return row_of_token() + (decode ? 0 : tokens); }
   std::int64_t pages() const { return sampled() + (decode ? 0 : samples); }
   std::int64_t ring_pages() const { return pages() + rows * stride; }
-  std::int64_t slots() const { return ring_pages() + (rings ? rows * stride : 0); }
+  std::int64_t first_tile() const { return ring_pages() + (rings ? rows * stride : 0); }
+  std::int64_t slots() const { return first_tile() + 2 * tiles; }
   std::int64_t rules() const { return (slots() + rows + 1) / 2 * 2; }
   std::int64_t size() const { return rules() + samples * rule_size; }
 
@@ -38,7 +42,8 @@ struct block_layout {
 /// Takes batches over into pinned memory, in the layout in which the device sees them.
 class step_block {
 public:
-  step_block(executor_limits const& limits, std::int64_t vocabulary, std::int64_t ring_pages);
+  /// @param tile_tokens  tokens of a tile at most
+  step_block(executor_limits const& limits, std::int64_t vocabulary, std::int64_t ring_pages, std::int64_t tile_tokens);
 
   /// Takes the next step's rows over.
   /// @param rows  of the block where all of the batch's rows decode one token, at least as many as these; else ignored
@@ -61,14 +66,17 @@ public:
   bool chosen_by_host(std::size_t i) const { return by_host_[i]; }
 
 private:
-  void add(batch_row const& row, std::int64_t index);
+  void add(batch_row const& row, std::int64_t index, std::int64_t first);
+  void cut(batch const& work);
+  void put_tiles();
   void put_rule(std::int64_t sample, cuda::choice_rule const& rule);
 
   executor_limits limits_;
-  std::int64_t vocabulary_, ring_pages_, stride_, most_;
+  std::int64_t vocabulary_, ring_pages_, tile_tokens_, stride_, most_;
   cuda::pinned_memory host_;
   block_layout layout_;
-  std::int64_t tokens_ = 0;
+  std::vector<std::int64_t> first_of_row_;  ///< its first token's place
+  std::vector<cuda::token_tile> tiles_;
   std::vector<sample_request> requests_;
   std::vector<std::size_t> row_of_sample_;
   std::vector<bool> by_host_;

@@ -193,9 +193,11 @@ struct attention_case {
   float softcap = 0;
 };
 
+enum class attention_way { general, decode, prompt };
+
 class attention_check : public kernels {
 protected:
-  void run(attention_case const& c, bool fused) {
+  void run(attention_case const& c, attention_way way) {
     auto const d = c.shape.head_dim, kv = c.shape.kv_heads, h = c.shape.heads;
     int longest = 0, tokens = 0, most_pages = 0;
     for (std::size_t r = 0; r < c.starts.size(); ++r) {
@@ -227,12 +229,24 @@ protected:
                            tokens};
     attention_rule const rule{0.3f, c.softcap, c.window};
     auto *const gqkv = send(qkv), *const out = room({tokens, h, d}, type());
-    if (fused) {
+    if (way == attention_way::decode) {
       ASSERT_TRUE(has_decode_attention(GetParam(), c.shape, c.page_tokens));
-      check(decode_attention(gqkv, c.shape, turn, rule, step, cache, out, 0, lane_), "attention");
+      check(decode_attention(gqkv, c.shape, turn, rule, step, cache, out, {}, lane_), "attention");
     } else {
       check(rotate_and_store(GetParam(), gqkv, c.shape, turn, step, cache, lane_), "rotation");
-      check(attend(GetParam(), gqkv, c.shape, rule, step, cache, out, lane_), "attention");
+      if (way == attention_way::prompt) {
+        ASSERT_TRUE(has_prompt_attention(GetParam(), c.shape, c.page_tokens));
+        std::vector<int> tiles;
+        int const most = prompt_rows / c.shape.group();
+        for (int first = 0, r = 0; r < rows; first += c.counts[static_cast<std::size_t>(r++)])
+          for (int at = 0; at < c.counts[static_cast<std::size_t>(r)]; at += most)
+            tiles.insert(tiles.end(), {first + at, std::min(most, c.counts[static_cast<std::size_t>(r)] - at)});
+        check(prompt_attention(gqkv, c.shape, rule, step, cache, static_cast<token_tile*>(send(ints(tiles))),
+                               static_cast<int>(tiles.size() / 2), out, lane_),
+              "attention");
+      } else {
+        check(attend(GetParam(), gqkv, c.shape, rule, step, cache, out, lane_), "attention");
+      }
     }
     auto const ours = fetch(out, {tokens, h, d}, type());
 
@@ -261,29 +275,44 @@ protected:
       }
     }
     expect_close(ours, expected,
-                 "heads " + std::to_string(h) + '/' + std::to_string(kv) + '/' + std::to_string(d) + (fused ? " fused" : ""));
+                 "heads " + std::to_string(h) + '/' + std::to_string(kv) + '/' + std::to_string(d));
     held_.clear();
   }
 };
 
 TEST_P(attention_check, over_pages_of_mixed_rows) {
-  run({.shape = {4, 2, 12}, .page_tokens = 3, .starts = {0, 7, 100}, .counts = {9, 1, 4}, .norms = true}, false);
-  run({.shape = {9, 3, 64}, .starts = {200, 0}, .counts = {1, 70}}, false);
-  run({.shape = {6, 1, 20}, .page_tokens = 5, .starts = {33, 3}, .counts = {3, 40}, .norms = true, .window = 11, .softcap = 20},
-      false);
+  constexpr auto way = attention_way::general;
+  run({.shape = {4, 2, 12}, .page_tokens = 3, .starts = {0, 7, 100}, .counts = {9, 1, 4}, .norms = true}, way);
+  run({.shape = {9, 3, 64}, .starts = {200, 0}, .counts = {1, 70}}, way);
+  run({.shape = {6, 1, 20}, .page_tokens = 5, .starts = {33, 3}, .counts = {3, 40}, .norms = true, .window = 11, .softcap = 20}, way);
 }
 
-TEST_P(attention_check, fused_for_one_token_a_row) {
+TEST_P(attention_check, for_one_token_a_row) {
   if (GetParam() == number::fp32) {
     EXPECT_FALSE(has_decode_attention(GetParam(), {32, 8, 128}, 16));
     return;
   }
-  run({.shape = {32, 8, 128}, .starts = {0}, .counts = {1}, .norms = true}, true);
-  run({.shape = {32, 8, 128}, .starts = {512}, .counts = {1}, .norms = true}, true);
-  run({.shape = {16, 8, 128}, .starts = {1, 777, 30, 2047}, .counts = {1, 1, 1, 1}, .norms = true}, true);
-  run({.shape = {28, 4, 128}, .page_tokens = 4, .starts = {15, 16, 17}, .counts = {1, 1, 1}}, true);
-  run({.shape = {9, 3, 64}, .starts = {63, 64, 1000, 0, 5}, .counts = {1, 1, 1, 1, 1}}, true);
-  run({.shape = {8, 8, 64}, .starts = {301, 12}, .counts = {1, 1}, .window = 40, .softcap = 20}, true);
+  constexpr auto way = attention_way::decode;
+  run({.shape = {32, 8, 128}, .starts = {0}, .counts = {1}, .norms = true}, way);
+  run({.shape = {32, 8, 128}, .starts = {512}, .counts = {1}, .norms = true}, way);
+  run({.shape = {16, 8, 128}, .starts = {1, 777, 30, 2047}, .counts = {1, 1, 1, 1}, .norms = true}, way);
+  run({.shape = {28, 4, 128}, .page_tokens = 4, .starts = {15, 16, 17}, .counts = {1, 1, 1}}, way);
+  run({.shape = {9, 3, 64}, .starts = {63, 64, 1000, 0, 5}, .counts = {1, 1, 1, 1, 1}}, way);
+  run({.shape = {8, 8, 64}, .starts = {301, 12}, .counts = {1, 1}, .window = 40, .softcap = 20}, way);
+}
+
+TEST_P(attention_check, for_prompts_on_tensor_cores) {
+  if (GetParam() == number::fp32) {
+    EXPECT_FALSE(has_prompt_attention(GetParam(), {32, 8, 128}, 16));
+    return;
+  }
+  constexpr auto way = attention_way::prompt;
+  run({.shape = {32, 8, 128}, .starts = {0}, .counts = {1}, .norms = true}, way);
+  run({.shape = {32, 8, 128}, .starts = {0, 0, 63}, .counts = {100, 33, 65}, .norms = true}, way);
+  run({.shape = {28, 4, 128}, .page_tokens = 4, .starts = {5, 300}, .counts = {64, 19}}, way);
+  run({.shape = {9, 3, 64}, .starts = {0, 129}, .counts = {200, 2}}, way);
+  run({.shape = {8, 8, 64}, .page_tokens = 32, .starts = {301, 0}, .counts = {7, 150}, .window = 40, .softcap = 20}, way);
+  run({.shape = {6, 1, 128}, .starts = {17}, .counts = {130}, .window = 100}, way);
 }
 
 std::string name_of(::testing::TestParamInfo<number> const& tested) { return tested.param == number::bf16 ? "bf16" : "fp32"; }
