@@ -124,8 +124,8 @@ cudaError_t rotate_and_store(number type, void* qkv, head_shape const& shape, ro
   int const heads = shape.heads + 2 * shape.kv_heads;
   return by_number(type, [&]<class T>(T) {
     return launch(rotate_and_store_heads<T>, dim3(tokens.count, (heads + heads_a_block - 1) / heads_a_block),
-                  dim3(32, heads_a_block), sizeof(float) * heads_a_block * shape.head_dim, on.stream, on.early, 1,
-                  static_cast<T*>(qkv), shape, r, tokens, cache);
+                  dim3(32, heads_a_block), sizeof(float) * heads_a_block * shape.head_dim, on, 1, static_cast<T*>(qkv), shape, r,
+                  tokens, cache);
   });
 }
 
@@ -133,7 +133,7 @@ cudaError_t attend(number type, void const* qkv, head_shape const& shape, attent
                    paged_cache const& cache, void* out, lane on) {
   auto const floats = shape.group() * (2 * shape.head_dim + tile + 3);
   return by_number(type, [&]<class T>(T) {
-    return launch(attend_token<T>, dim3(tokens.count, shape.kv_heads), threads, sizeof(float) * floats, on.stream, on.early, 1,
+    return launch(attend_token<T>, dim3(tokens.count, shape.kv_heads), threads, sizeof(float) * floats, on, 1,
                   static_cast<T const*>(qkv), shape, rule, tokens, cache, static_cast<T*>(out));
   });
 }

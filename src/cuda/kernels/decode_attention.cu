@@ -2,6 +2,7 @@
 
 #include <cooperative_groups.h>
 
+#include <algorithm>
 #include <bit>
 
 namespace gpuplace::cuda {
@@ -286,15 +287,6 @@ __global__ void __launch_bounds__(threads) decode_heads(decode_task const t) {
 #endif
 }
 
-/// Blocks a head, joined by a cluster; one where there are no clusters. As many as two to a multiprocessor let one read while another
-/// joins; of short rows more than 8 blocks would each have too little.
-int splits_for(head_shape const& shape, int rows, bool long_rows, lane on) {
-  if (!on.early) return 1;
-  int splits = 1;
-  while (splits < (long_rows ? most_splits : 8) && 2 * splits * shape.kv_heads * rows <= 2 * on.processors) splits *= 2;
-  return splits;
-}
-
 template <int d, int stages>
 cudaError_t with_stages(decode_task const& t, int splits, lane on) {
   auto const kernel = decode_heads<d, stages>;
@@ -302,19 +294,35 @@ cudaError_t with_stages(decode_task const& t, int splits, lane on) {
   if (auto const failed = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes)) return failed;
   if (splits > 8)
     if (auto const failed = cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1)) return failed;
-  return launch(kernel, dim3(splits, t.shape.kv_heads, t.tokens.count), threads, bytes, on.stream, on.early, splits, t);
+  return launch(kernel, dim3(splits, t.shape.kv_heads, t.tokens.count), threads, bytes, on, splits, t);
 }
 
 template <int d>
 cudaError_t start(decode_task const& t, decode_cut cut, lane on) {
-  if (cut.splits == 0) cut.splits = splits_for(t.shape, t.tokens.count, cut.long_rows, on);
-  if (cut.stages == 0) cut.stages = on.early && cut.splits == 1 ? 3 : 2;
+  if (cut.stages <= 1) return with_stages<d, 1>(t, cut.splits, on);
   if (cut.stages <= 2) return with_stages<d, 2>(t, cut.splits, on);
-  if (cut.stages <= 3) return with_stages<d, 3>(t, cut.splits, on);
   return with_stages<d, 6>(t, cut.splits, on);
 }
 
 }  // namespace
+
+/// As many blocks as two to a multiprocessor let one read while another joins; of short rows more than 8 would each have too little.
+/// Rings of one chunk leave more memory to the kernels around, which pays where blocks have little to read (measured on an H100).
+decode_cut cut_decode(head_shape const& shape, int rows, bool long_rows, lane on) {
+  decode_cut cut;
+  if (!on.early) return cut;
+  while (cut.splits < (long_rows ? most_splits : 8) && cut.splits * shape.kv_heads * rows <= on.processors) cut.splits *= 2;
+  cut.stages = !long_rows && rows > 1 && cut.splits > 1 ? 1 : 2;
+  return cut;
+}
+
+int shared_percent_of(decode_cut cut, head_shape const& shape, int rows, lane on) {
+  if (!on.early) return -1;
+  constexpr int whole = 228 << 10, beside_the_ring = 11 << 10;
+  int const blocks = (cut.splits * shape.kv_heads * rows + on.processors - 1) / on.processors,
+            block = cut.stages * (shape.head_dim == 64 ? bytes_a_stage<64> : bytes_a_stage<128>)+beside_the_ring;
+  return std::min(100, (blocks + 1) * block * 100 / whole);
+}
 
 bool has_decode_attention(number type, head_shape const& shape, int page_tokens) {
   return type == number::bf16 && std::has_single_bit(static_cast<unsigned>(page_tokens)) &&

@@ -115,17 +115,21 @@ __device__ __forceinline__ void wait_for_previous() {
 
 /// Launches a kernel that calls wait_for_previous(), so that it may start while the one before still runs.
 template <class... Parameters, class... Arguments>
-cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared, cudaStream_t stream, bool early,
-                   unsigned cluster, Arguments... arguments) {
+cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared, lane on, unsigned cluster,
+                   Arguments... arguments) {
   cudaLaunchConfig_t how{};
   how.gridDim = grid;
   how.blockDim = block;
   how.dynamicSmemBytes = shared;
-  how.stream = stream;
-  cudaLaunchAttribute attributes[2];
-  if (early) {
+  how.stream = on.stream;
+  cudaLaunchAttribute attributes[3];
+  if (on.early) {
     attributes[how.numAttrs].id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attributes[how.numAttrs++].val.programmaticStreamSerializationAllowed = 1;
+  }
+  if (on.shared_percent >= 0) {
+    attributes[how.numAttrs].id = cudaLaunchAttributePreferredSharedMemoryCarveout;
+    attributes[how.numAttrs++].val.sharedMemCarveout = static_cast<unsigned>(on.shared_percent);
   }
   if (cluster > 1) {
     attributes[how.numAttrs].id = cudaLaunchAttributeClusterDimension;

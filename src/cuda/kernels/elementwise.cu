@@ -79,14 +79,14 @@ __global__ void gather_rows(T const* x, std::int32_t const* rows, T* out, int wi
 cudaError_t embed(number type, void const* table, std::int32_t const* tokens, void* out, int rows, int width, float scale, lane on,
                   token_record const& record) {
   return by_number(type, [&]<class T>(T) {
-    return launch(embed_rows<T>, rows, threads, 0, on.stream, on.early, 1, static_cast<T const*>(table), tokens,
-                  static_cast<T*>(out), width, scale, record);
+    return launch(embed_rows<T>, rows, threads, 0, on, 1, static_cast<T const*>(table), tokens, static_cast<T*>(out), width, scale,
+                  record);
   });
 }
 
 cudaError_t add_and_norm(number type, void* x, void const* added, norm const& n, void* out, int rows, int width, lane on) {
   return by_number(type, [&]<class T>(T) {
-    return launch(add_and_norm_rows<T>, rows, width > 2048 ? 1024 : threads, 0, on.stream, on.early, 1, static_cast<T*>(x),
+    return launch(add_and_norm_rows<T>, rows, width > 2048 ? 1024 : threads, 0, on, 1, static_cast<T*>(x),
                   static_cast<T const*>(added), n, static_cast<T*>(out), width);
   });
 }
@@ -94,26 +94,23 @@ cudaError_t add_and_norm(number type, void* x, void const* added, norm const& n,
 cudaError_t gate_multiply(number type, void const* gate_up, void* out, int rows, int width, gate g, lane on) {
   return by_number(type, [&]<class T>(T) {
     dim3 const grid(rows, rows < on.processors ? (width + threads - 1) / threads : 1);
-    return launch(gate_multiply_rows<T>, grid, threads, 0, on.stream, on.early, 1, static_cast<T const*>(gate_up),
-                  static_cast<T*>(out), width, g);
+    return launch(gate_multiply_rows<T>, grid, threads, 0, on, 1, static_cast<T const*>(gate_up), static_cast<T*>(out), width, g);
   });
 }
 
 cudaError_t add_bias(number type, void* x, void const* bias, int rows, int width, lane on) {
   return by_number(type, [&]<class T>(T) {
-    return launch(add_bias_rows<T>, rows, threads, 0, on.stream, on.early, 1, static_cast<T*>(x), static_cast<T const*>(bias),
-                  width);
+    return launch(add_bias_rows<T>, rows, threads, 0, on, 1, static_cast<T*>(x), static_cast<T const*>(bias), width);
   });
 }
 
 cudaError_t softcap(float* x, std::int64_t count, float cap, lane on) {
-  return launch(softcap_all, on.processors * 4, threads, 0, on.stream, on.early, 1, x, count, cap);
+  return launch(softcap_all, on.processors * 4, threads, 0, on, 1, x, count, cap);
 }
 
 cudaError_t gather(number type, void const* x, std::int32_t const* rows, void* out, int count, int width, lane on) {
   return by_number(type, [&]<class T>(T) {
-    return launch(gather_rows<T>, count, threads, 0, on.stream, on.early, 1, static_cast<T const*>(x), rows, static_cast<T*>(out),
-                  width);
+    return launch(gather_rows<T>, count, threads, 0, on, 1, static_cast<T const*>(x), rows, static_cast<T*>(out), width);
   });
 }
 

@@ -178,8 +178,8 @@ cudaError_t start(product const& p, int warps_a_row, void const* x, void* y, lan
   if (shared > 40 * 1024)
     if (auto const failed = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)))
       return failed;
-  return launch(kernel, (p.outputs + outputs_a_block - 1) / outputs_a_block, threads, shared, on.stream, on.early, 1, p,
-                warps_a_row, static_cast<T const*>(x), y);
+  return launch(kernel, (p.outputs + outputs_a_block - 1) / outputs_a_block, threads, shared, on, 1, p, warps_a_row,
+                static_cast<T const*>(x), y);
 }
 
 template <class T, int rows>

@@ -18,6 +18,9 @@ struct lane {
   cudaStream_t stream = nullptr;
   bool early = false;
   int processors = 1;  ///< multiprocessors of the device
+  /// How much of a multiprocessor's memory is to be shared memory rather than cache; -1: as each kernel likes. Between kernels that want
+  /// different parts a multiprocessor must run empty, so that none begins early.
+  int shared_percent = -1;
 };
 
 /// An RMSNorm: x / rms(x) * weight, or * (1 + weight) where `offset`.
@@ -125,15 +128,19 @@ bool has_prompt_attention(number type, head_shape const& shape, int page_tokens)
 cudaError_t prompt_attention(void const* qkv, head_shape const& shape, attention_rule const& rule, step_tokens const& tokens,
                              paged_cache const& cache, token_tile const* tiles, int count, void* out, lane on);
 
-/// How the work of decode_attention is cut; 0: as suits the card and the number of rows.
+/// How the work of decode_attention is cut.
 struct decode_cut {
-  int splits = 0;  ///< blocks a head: a power of two up to 16, 1 where there are no clusters
-  int stages = 0;  ///< chunks of the cache that each warp has on their way: 2, 3 or 6
-  bool long_rows = false;  ///< rows of several thousand tokens
+  int splits = 1;  ///< blocks a head: a power of two up to 16, 1 where there are no clusters
+  int stages = 2;  ///< chunks of the cache that each warp has on their way: 1, 2 or 6
 };
 
 /// Both at once for one token a row, bf16, heads of 64 or 128 numbers, pages of a power of two and groups of up to 8: queries and keys are
 /// turned, the key and value stored, and each row's cache is read once by blocks that a thread-block cluster joins.
+decode_cut cut_decode(head_shape const& shape, int rows, bool long_rows, lane on);
+/// What suits a step with this attention in it: room for one block more than a multiprocessor gets, since those of the kernels around are
+/// there at the same time.
+int shared_percent_of(decode_cut cut, head_shape const& shape, int rows, lane on);
+
 bool has_decode_attention(number type, head_shape const& shape, int page_tokens);
 cudaError_t decode_attention(void const* qkv, head_shape const& shape, rotation const& r, attention_rule const& rule,
                              step_tokens const& tokens, paged_cache const& cache, void* out, decode_cut cut, lane on);

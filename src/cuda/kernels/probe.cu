@@ -23,9 +23,10 @@ __global__ void read_all(uint4 const* from, std::int64_t vectors, unsigned* sink
 cudaError_t read_through(void const* from, std::size_t bytes, unsigned* sink, int variant, lane on) {
   auto const vectors = static_cast<std::int64_t>(bytes / 16);
   auto const* const data = static_cast<uint4 const*>(from);
-  if (variant == 0) return launch(read_all<4>, on.processors * 8, 256, 0, on.stream, false, 1, data, vectors, sink);
-  if (variant == 1) return launch(read_all<8>, on.processors * 4, 512, 0, on.stream, false, 1, data, vectors, sink);
-  return launch(read_all<8>, on.processors * 16, 256, 0, on.stream, false, 1, data, vectors, sink);
+  on.early = false;
+  if (variant == 0) return launch(read_all<4>, on.processors * 8, 256, 0, on, 1, data, vectors, sink);
+  if (variant == 1) return launch(read_all<8>, on.processors * 4, 512, 0, on, 1, data, vectors, sink);
+  return launch(read_all<8>, on.processors * 16, 256, 0, on, 1, data, vectors, sink);
 }
 
 }  // namespace gpuplace::cuda

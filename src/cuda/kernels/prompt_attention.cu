@@ -201,7 +201,7 @@ cudaError_t start(prompt_task const& t, int tiles, lane on) {
   auto const kernel = prompt_heads<d, capped>;
   constexpr int bytes = (prompt_rows + 2 * keys_a_tile) * d * 2;
   if (auto const failed = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes)) return failed;
-  return launch(kernel, dim3(tiles, t.shape.kv_heads), threads, bytes, on.stream, on.early, 1, t);
+  return launch(kernel, dim3(tiles, t.shape.kv_heads), threads, bytes, on, 1, t);
 }
 
 }  // namespace

@@ -320,10 +320,8 @@ __global__ void __launch_bounds__(threads)
 cudaError_t choose(float* logits, int rows, int vocabulary, unsigned long long* keys, choice_rule const* rules,
                    std::int32_t const* texts, int context, std::int32_t* tokens, told_row* told, lane on) {
   int const blocks = (on.processors + rows - 1) / rows;
-  if (auto const failed = launch(find_largest, dim3(blocks, rows), 256, 0, on.stream, on.early, 1, logits, vocabulary, keys))
-    return failed;
-  return launch(choose_tokens, rows, threads, 0, on.stream, on.early, 1, logits, vocabulary, keys, rules, texts, context, tokens,
-                told);
+  if (auto const failed = launch(find_largest, dim3(blocks, rows), 256, 0, on, 1, logits, vocabulary, keys)) return failed;
+  return launch(choose_tokens, rows, threads, 0, on, 1, logits, vocabulary, keys, rules, texts, context, tokens, told);
 }
 
 cudaError_t argmax(float* logits, int rows, int vocabulary, unsigned long long* keys, std::int32_t* tokens, lane on) {

@@ -92,8 +92,8 @@ cudaError_t start(product const& p, int warps_a_row, void const* x, void* y, int
   int const teams = warps / warps_a_row, outputs_a_block = teams * (p.gated ? 8 : tile),
             outputs = p.gated ? p.outputs / 2 : p.outputs;
   auto const shared = sizeof(float) * warps * tile * 8 * groups;
-  return launch(multiply_some_rows<groups, loads>, (outputs + outputs_a_block - 1) / outputs_a_block, threads, shared, on.stream,
-                on.early, 1, p, warps_a_row, static_cast<bf16 const*>(x), y, rows);
+  return launch(multiply_some_rows<groups, loads>, (outputs + outputs_a_block - 1) / outputs_a_block, threads, shared, on, 1, p,
+                warps_a_row, static_cast<bf16 const*>(x), y, rows);
 }
 
 }  // namespace

@@ -128,7 +128,7 @@ private:
       }
       for (std::size_t first = 0; first < requests.size(); first += static_cast<std::size_t>(chosen_at_once_)) {
         auto const count = std::min(requests.size() - first, static_cast<std::size_t>(chosen_at_once_));
-        if (!recorded) choose(layout, static_cast<int>(first), static_cast<int>(count));
+        if (!recorded) choose(layout, static_cast<int>(first), static_cast<int>(count), on_);
         stream_.wait();
         GPUPLACE_CHECK(take(first, count, outcome));
       }
@@ -145,9 +145,9 @@ private:
           "sending a step's rows");
   }
 
-  void choose(block_layout const& layout, int first, int count) {
-    stage_->head(layout, block_.as<std::int32_t>(), first, count, on_);
-    stage_->choose(layout, block_.as<std::int32_t>(), first, count, told_.as<cuda::told_row>(), on_);
+  void choose(block_layout const& layout, int first, int count, cuda::lane on) {
+    stage_->head(layout, block_.as<std::int32_t>(), first, count, on);
+    stage_->choose(layout, block_.as<std::int32_t>(), first, count, told_.as<cuda::told_row>(), on);
     check(cudaMemcpyAsync(chosen_.as(), stage_->tokens(), static_cast<std::size_t>(count) * sizeof(std::int32_t),
                           cudaMemcpyDeviceToHost, stream_),
           "fetching tokens");
@@ -157,12 +157,13 @@ private:
     auto const rows = static_cast<int>(layout.rows);
     auto& found = steps_[{rows, layout.long_rows}];
     if (found) return found;
+    auto const on = stage_->lane_of(layout, on_);
     auto const whole = [&] {
       send(layout);
-      stage_->run(layout, block_.as<std::int32_t>(), on_);
-      choose(layout, 0, rows);
+      stage_->run(layout, block_.as<std::int32_t>(), on);
+      choose(layout, 0, rows, on);
     };
-    stage_->tune(rows, on_);
+    stage_->tune(rows, on);
     whole();  // once as it is: what libraries load at their first call cannot be recorded
     stream_.wait();
     found = cuda::graph::record(stream_, whole);

@@ -120,7 +120,7 @@ void cuda_stage::attend(block_layout const& layout, std::int32_t const* block, c
       cuda::has_decode_attention(type_, shape_, cache.page_tokens) ? (layout.decode ? layout.tokens : layout.singles) : 0;
   if (singles > 0)
     check(cuda::decode_attention(qkv_, shape_, turn, rule, {block + layout.positions(), rows, static_cast<int>(singles)}, cache,
-                                 attended_, {.long_rows = layout.long_rows}, on),
+                                 attended_, cuda::cut_decode(shape_, static_cast<int>(singles), layout.long_rows, on), on),
           "attention");
   if (singles == layout.tokens) return;
   cuda::step_tokens const others{block + layout.positions() + singles, rows ? rows + singles : nullptr,
@@ -161,6 +161,13 @@ void cuda_stage::run_layer(std::size_t index, block_layout const& layout, std::i
   finish(w.output, attended_, w.attention_norm);
   multiply(w.gate_up, hidden_, activated_, rows, on);
   finish(w.down, activated_, w.mlp_norm);
+}
+
+cuda::lane cuda_stage::lane_of(block_layout const& layout, cuda::lane on) const {
+  auto const rows = static_cast<int>(layout.rows);
+  if (layout.decode && cuda::has_decode_attention(type_, shape_, static_cast<int>(page_tokens_)))
+    on.shared_percent = cuda::shared_percent_of(cuda::cut_decode(shape_, rows, layout.long_rows, on), shape_, rows, on);
+  return on;
 }
 
 void cuda_stage::run(block_layout const& layout, std::int32_t const* block, cuda::lane on) {
