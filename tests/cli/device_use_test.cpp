@@ -122,7 +122,7 @@ TEST(gpus_of, are_those_that_replicas_are_on) {
 
 TEST(environment_notes, answer_each_kind_of_variable_once) {
   auto const model = model_of({{gpu(0)}, {gpu(1)}});
-  EXPECT_TRUE(environment_notes({"PATH=/bin", "CUDA_VISIBLE_DEVICES=0", "MY_NCCL_X=1"}, model).empty());
+  EXPECT_TRUE(environment_notes({"PATH=/bin", "CUDA_VISIBLE_DEVICES=0", "MY_NCCL_X=1", "NCCL_VERSION=2.28"}, model).empty());
   auto const notes = environment_notes(
       {"PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True", "NCCL_SOCKET_IFNAME=eth0", "NCCL_P2P_DISABLE=1", "NCCL_DEBUG=INFO"},
       model);

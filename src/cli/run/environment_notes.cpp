@@ -48,7 +48,8 @@ std::vector<std::string> environment_notes(std::vector<std::string> const& envir
   bool const peers_off = std::ranges::find(environment, "NCCL_P2P_DISABLE=1") != environment.end();
   if (peers_off) notes.push_back(note({"NCCL_P2P_DISABLE=1"}, "nothing is copied from GPU to GPU, each replica is on one device"));
   auto const nccl = names_of(environment, [&](std::string const& variable) {
-    return variable.starts_with("NCCL_") && !(peers_off && variable == "NCCL_P2P_DISABLE=1");
+    return variable.starts_with("NCCL_") && !variable.starts_with("NCCL_VERSION=") &&  // tells of a container's library, asks nothing
+           !(peers_off && variable == "NCCL_P2P_DISABLE=1");
   });
   if (!nccl.empty()) notes.push_back(note(nccl, "NCCL is not used, each replica is on one device"));
   return notes;
