@@ -221,7 +221,7 @@ int main(int argc, char** argv) {
   shape const s = std::string(argv[1]) == "8b" ? shape{36, 4096, 32, 8, 12288} : shape{28, 2048, 16, 8, 6144};
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, 0), "properties");
-  where = {on, properties.major >= 9, properties.multiProcessorCount};
+  check(make_lane(on, where), "a lane");
   rate = best_read_rate(std::size_t{8} << 30);
   std::printf("%s, %d multiprocessors, best read rate %.1f GB/s\n", properties.name, properties.multiProcessorCount, rate / 1e9);
   products_of_prompts(s, 2048);

@@ -124,7 +124,8 @@ int main(int argc, char** argv) {
   cudaDeviceProp properties{};
   cuda::check(cudaGetDeviceProperties(&properties, 0), "properties");
   cuda::stream const on;
-  cuda::lane const where{on, properties.major >= 9, properties.multiProcessorCount};
+  cuda::lane where;
+  cuda::check(cuda::make_lane(on, where), "a lane");
   std::vector<int> counts;
   for (int i = 1; i < argc; ++i) counts.push_back(std::atoi(argv[i]));
   if (counts.empty()) counts = {1, 8, 64};

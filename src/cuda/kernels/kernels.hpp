@@ -13,7 +13,8 @@ namespace gpuplace::cuda {
 enum class number { bf16, fp32 };
 inline constexpr int bytes_of(number n) { return n == number::bf16 ? 2 : 4; }
 
-/// Where kernels go. `early`: a kernel may begin while the one before ends (compute capability 9.0 and above).
+/// Where kernels go. `early`: a kernel may begin while the one before ends, and blocks form clusters (card and build of compute capability
+/// 9.0 and above).
 struct lane {
   cudaStream_t stream = nullptr;
   bool early = false;
@@ -22,6 +23,9 @@ struct lane {
   /// different parts a multiprocessor must run empty, so that none begins early.
   int shared_percent = -1;
 };
+
+/// A lane of the current device.
+cudaError_t make_lane(cudaStream_t stream, lane& made);
 
 /// An RMSNorm: x / rms(x) * weight, or * (1 + weight) where `offset`.
 struct norm {

@@ -68,9 +68,7 @@ public:
     block_ = cuda::allocate(static_cast<std::size_t>(inputs_->most_numbers()) * sizeof(std::int32_t), "reserving a step's rows");
     chosen_ = cuda::allocate_pinned(static_cast<std::size_t>(chosen_at_once_) * sizeof(std::int32_t));
     told_ = cuda::allocate_pinned(static_cast<std::size_t>(chosen_at_once_) * sizeof(cuda::told_row));
-    cudaDeviceProp properties{};
-    check(cudaGetDeviceProperties(&properties, gpu), "reading the device's properties");
-    on_ = {stream_, properties.major >= 9, properties.multiProcessorCount};
+    check(cuda::make_lane(stream_, on_), "reading the device's properties");
     boost::asio::post(thread_, [gpu] { cudaSetDevice(gpu); });
   }
   ~state() {

@@ -18,10 +18,8 @@ protected:
   void SetUp() override {
     GPUPLACE_NEEDS_GPU();
     at::manual_seed(7);
-    cudaDeviceProp properties{};
-    check(cudaGetDeviceProperties(&properties, 0), "properties");
     on_.emplace();
-    lane_ = {*on_, properties.major >= 9, properties.multiProcessorCount};
+    check(make_lane(*on_, lane_), "a lane");
   }
 
   at::ScalarType type() const { return GetParam() == number::bf16 ? at::kBFloat16 : at::kFloat; }

@@ -18,10 +18,8 @@ class device_sampling : public ::testing::Test {
 protected:
   void SetUp() override {
     GPUPLACE_NEEDS_GPU();
-    cudaDeviceProp properties{};
-    cuda::check(cudaGetDeviceProperties(&properties, 0), "properties");
     on_.emplace();
-    lane_ = {*on_, properties.major >= 9, properties.multiProcessorCount};
+    cuda::check(cuda::make_lane(*on_, lane_), "a lane");
   }
 
   struct asked {
