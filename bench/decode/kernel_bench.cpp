@@ -111,7 +111,7 @@ void attention_of(shape const& s, int rows, int context) {
   double const floor = 2.0 * rows * (context + 1) * s.kv_heads * head_dim * 2 / rate * 1e6;
   std::printf("attention rows %2d context %5d floor %6.2f us:", rows, context, floor);
   double best = 1e9;
-  for (int const stages : {1, 2, 6})
+  for (int const stages : {1, 2})
     for (int splits = 1; splits <= 16; splits *= 2) {
       auto const us = time(copies, [&](int i) {
         paged_cache const c{cache.as() + bytes * 2 * static_cast<std::size_t>(i), cache.as() + bytes * (2 * static_cast<std::size_t>(i) + 1),

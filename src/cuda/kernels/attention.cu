@@ -4,7 +4,6 @@ namespace gpuplace::cuda {
 namespace {
 
 constexpr int threads = 128, warps = threads / 32, tile = 64, heads_a_block = 8;
-constexpr float nothing = -1e30f;
 
 __device__ __forceinline__ std::int64_t cache_row(paged_cache const& cache, int row, int position) {
   return static_cast<std::int64_t>(cache.pages[static_cast<std::int64_t>(row) * cache.stride + position / cache.page_tokens]) *

@@ -12,8 +12,6 @@ constexpr int threads = 128, warps = threads / 32, keys_a_chunk = 16;
 constexpr int most_splits = 16;
 constexpr int most_pages = 512;  ///< that a block looks up but once
 constexpr int most_group = 8;    ///< query heads that share a key head
-constexpr float nothing = -1e30f;
-constexpr float log2_of_e = 1.44269504f;
 
 struct decode_task {
   bf16 const* qkv;
@@ -299,9 +297,7 @@ cudaError_t with_stages(decode_task const& t, int splits, lane on) {
 
 template <int d>
 cudaError_t start(decode_task const& t, decode_cut cut, lane on) {
-  if (cut.stages <= 1) return with_stages<d, 1>(t, cut.splits, on);
-  if (cut.stages <= 2) return with_stages<d, 2>(t, cut.splits, on);
-  return with_stages<d, 6>(t, cut.splits, on);
+  return cut.stages == 1 ? with_stages<d, 1>(t, cut.splits, on) : with_stages<d, 2>(t, cut.splits, on);
 }
 
 }  // namespace

@@ -13,6 +13,9 @@ namespace gpuplace::cuda {
 
 using bf16 = __nv_bfloat16;
 
+inline constexpr float nothing = -1e30f;  ///< the score of a position that is not seen
+inline constexpr float log2_of_e = 1.44269504f;
+
 __device__ __forceinline__ float widen(float x) { return x; }
 __device__ __forceinline__ float widen(bf16 x) { return __bfloat162float(x); }
 template <class T>

@@ -135,7 +135,7 @@ cudaError_t prompt_attention(void const* qkv, head_shape const& shape, attention
 /// How the work of decode_attention is cut.
 struct decode_cut {
   int splits = 1;  ///< blocks a head: a power of two up to 16, 1 where there are no clusters
-  int stages = 2;  ///< chunks of the cache that each warp has on their way: 1, 2 or 6
+  int stages = 2;  ///< chunks of the cache that each warp has on their way: 1 or 2
 };
 
 /// Both at once for one token a row, bf16, heads of 64 or 128 numbers, pages of a power of two and groups of up to 8: queries and keys are

@@ -4,7 +4,7 @@ namespace gpuplace::cuda {
 namespace {
 
 /// Tells what this build's kernels were compiled for.
-__global__ void nothing() {}
+__global__ void compiled_kernel() {}
 
 }  // namespace
 
@@ -14,7 +14,7 @@ cudaError_t make_lane(cudaStream_t stream, lane& made) {
   if (auto const failed = cudaGetDevice(&device)) return failed;
   if (auto const failed = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device)) return failed;
   if (auto const failed = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device)) return failed;
-  if (auto const failed = cudaFuncGetAttributes(&compiled, nothing)) return failed;
+  if (auto const failed = cudaFuncGetAttributes(&compiled, compiled_kernel)) return failed;
   made = {.stream = stream, .early = major >= 9 && compiled.ptxVersion >= 90, .processors = processors};
   return cudaSuccess;
 }

@@ -6,8 +6,6 @@ namespace gpuplace::cuda {
 namespace {
 
 constexpr int threads = 128, keys_a_tile = 64;
-constexpr float nothing = -1e30f;
-constexpr float log2_of_e = 1.44269504f;
 
 struct prompt_task {
   bf16 const* qkv;
