@@ -1,6 +1,6 @@
 // Times the kernels of a decode step one by one on the first GPU, each recorded over many layers so that no weight is found in the cache:
 // microseconds a layer, and the part of the best read rate that they reach.
-//   kernel_bench 8b|1.7b ROWS…
+//   kernel_bench 8b|1.7b [ROWS…]    without rows: what prompts spend
 #include "kernels/kernels.hpp"
 #include "matmul.hpp"
 #include "probe.hpp"
@@ -63,21 +63,21 @@ void product_of(char const* name, int outputs, int inputs, bool normed, bool gat
     std::printf(" %s %.2f", label.c_str(), us);
     if (us < best) best = us, best_name = label;
   };
-  for (auto const& t : product_tilings) {
+  for (auto const& t : tilings_for(number::bf16, p, rows, where)) {
     auto mine = p;
-    if (normed && !t.tensor_cores) mine.before = {norm_weight.as(), 1e-6f, false};
-    if (!can_multiply(number::bf16, mine, t, rows)) continue;
+    bool const apart = normed && t.by != product_tiling::engine::threads;
+    if (normed && !apart) mine.before = {norm_weight.as(), 1e-6f, false};
     auto const us = time(copies, [&](int i) {
       auto now = mine;
       now.weight = weight(i);
       void const* from = x.as();
-      if (normed && t.tensor_cores) {
+      if (apart) {
         check(add_and_norm(number::bf16, x.as(), nullptr, {norm_weight.as(), 1e-6f, false}, between.as(), rows, inputs, where), "norm");
         from = between.as();
       }
       check(multiply_few(number::bf16, now, t, from, y.as(), rows, where), "product");
     });
-    tell((t.tensor_cores ? "t" : "") + std::to_string(t.rows_a_warp) + '/' + std::to_string(t.loads) + '/' + std::to_string(t.warps_a_row), us);
+    tell(std::string(1, " tr"[static_cast<int>(t.by)]) + std::to_string(t.rows) + '/' + std::to_string(t.loads) + '/' + std::to_string(t.parts), us);
   }
   static matmul library;
   tell("cublasLt", time(copies, [&](int i) {
@@ -224,13 +224,15 @@ int main(int argc, char** argv) {
   check(make_lane(on, where), "a lane");
   rate = best_read_rate(std::size_t{8} << 30);
   std::printf("%s, %d multiprocessors, best read rate %.1f GB/s\n", properties.name, properties.multiProcessorCount, rate / 1e9);
-  products_of_prompts(s, 2048);
-  products_of_prompts(s, 8192);
-  prompts_of(s, 1, 2048);
-  prompts_of(s, 1, 8192);
-  prompts_of(s, 16, 512);
+  if (argc == 2) {
+    for (int const tokens : {2048, 8192}) products_of_prompts(s, tokens);
+    prompts_of(s, 1, 2048);
+    prompts_of(s, 1, 8192);
+    prompts_of(s, 16, 512);
+  }
   for (int i = 2; i < argc; ++i) {
     int const rows = std::atoi(argv[i]);
+    where.shared_percent = rows > 1 ? 100 : -1;
     product_of("qkv", (s.heads + 2 * s.kv_heads) * head_dim, s.hidden, true, false, false, false, rows);
     product_of("o", s.hidden, s.heads * head_dim, false, false, true, false, rows);
     product_of("gate_up", 2 * s.intermediate, s.hidden, true, true, false, false, rows);

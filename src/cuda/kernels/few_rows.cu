@@ -1,6 +1,7 @@
 #include "device_math.cuh"
 
 #include <algorithm>
+#include <utility>
 
 namespace gpuplace::cuda {
 namespace {
@@ -184,24 +185,55 @@ cudaError_t start(product const& p, int warps_a_row, void const* x, void* y, lan
 
 template <class T, int rows>
 cudaError_t with_tiling(product const& p, product_tiling const& t, void const* x, void* y, lane on) {
-  if (t.rows_a_warp == 2 && t.loads == 4) return start<T, rows, 2, 4>(p, t.warps_a_row, x, y, on);
-  if (t.rows_a_warp == 2 && t.loads == 8) return start<T, rows, 2, 8>(p, t.warps_a_row, x, y, on);
-  if (t.rows_a_warp == 4 && t.loads == 4) return start<T, rows, 4, 4>(p, t.warps_a_row, x, y, on);
+  if (t.rows == 2 && t.loads == 4) return start<T, rows, 2, 4>(p, t.parts, x, y, on);
+  if (t.rows == 2 && t.loads == 8) return start<T, rows, 2, 8>(p, t.parts, x, y, on);
+  if (t.rows == 4 && t.loads == 4) return start<T, rows, 4, 4>(p, t.parts, x, y, on);
   return cudaErrorInvalidValue;
+}
+
+using engine = product_tiling::engine;
+
+bool can_multiply(number type, product const& p, engine by, int rows) {
+  switch (by) {
+    case engine::threads: return rows <= 4 && p.inputs * bytes_of(type) % 16 == 0;
+    case engine::tensor_cores: return type == number::bf16 && rows > 1 && rows <= 32 && p.inputs % 32 == 0;
+    case engine::ring: return type == number::bf16 && rows > 1 && rows <= 64 && p.inputs % 8 == 0;
+  }
+  return false;
+}
+
+/// Blocks share inputs where there are clusters, and where they are too few otherwise.
+void add_rings(std::vector<product_tiling>& to, product const& p, lane on) {
+  for (int const tiles : {2, 4, 6, 8, 12})
+    for (int parts = 1; parts <= (on.early ? 8 : 1); parts *= 2) {
+      int const blocks = (p.outputs + tiles * 16 - 1) / (tiles * 16) * parts;
+      if (parts == 1 || blocks <= 2 * on.processors) to.push_back({engine::ring, tiles, 0, parts});
+    }
 }
 
 }  // namespace
 
 cudaError_t multiply_some(product const& p, product_tiling const& t, void const* x, void* y, int rows, lane on);  // tensor_rows.cu
+cudaError_t multiply_streamed(product const& p, product_tiling const& t, void const* x, void* y, int rows,
+                              lane on);  // streamed_rows.cu
 
-bool can_multiply(number type, product const& p, product_tiling const& tiling, int rows) {
-  if (!tiling.tensor_cores) return rows <= 4 && p.inputs * bytes_of(type) % 16 == 0;
-  return type == number::bf16 && rows > 1 && rows <= 32 && p.inputs % 32 == 0 && !p.before.weight;
+std::vector<product_tiling> tilings_for(number type, product const& p, int rows, lane on) {
+  std::vector<product_tiling> all;
+  if (can_multiply(type, p, engine::threads, rows))
+    for (auto const& [of_weights, loads] : {std::pair(2, 4), std::pair(2, 8), std::pair(4, 4)})
+      for (int parts = 1; parts <= 8; parts *= 2) all.push_back({engine::threads, of_weights, loads, parts});
+  if (can_multiply(type, p, engine::tensor_cores, rows))
+    for (int const loads : {4, 8})
+      for (int parts = 1; parts <= 8; parts *= 2) all.push_back({engine::tensor_cores, 16, loads, parts});
+  if (can_multiply(type, p, engine::ring, rows)) add_rings(all, p, on);
+  return all;
 }
 
 cudaError_t multiply_few(number type, product const& p, product_tiling const& tiling, void const* x, void* y, int rows, lane on) {
-  if (!can_multiply(type, p, tiling, rows)) return cudaErrorInvalidValue;
-  if (tiling.tensor_cores) return multiply_some(p, tiling, x, y, rows, on);
+  if (!can_multiply(type, p, tiling.by, rows)) return cudaErrorInvalidValue;
+  if (tiling.by != engine::threads && p.before.weight) return cudaErrorInvalidValue;
+  if (tiling.by == engine::tensor_cores) return multiply_some(p, tiling, x, y, rows, on);
+  if (tiling.by == engine::ring) return multiply_streamed(p, tiling, x, y, rows, on);
   return by_number(type, [&]<class T>(T) {
     switch (rows) {
       case 1: return with_tiling<T, 1>(p, tiling, x, y, on);

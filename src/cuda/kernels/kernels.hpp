@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace gpuplace::cuda {
 
@@ -161,22 +162,20 @@ struct product {
   bool wide = false;  ///< y is fp32 whatever the weights are
 };
 
-/// How a product's work is cut; which is best depends on shape, rows and card.
+/// What multiplies, and how the work is cut; which is best depends on shape, rows and card.
 struct product_tiling {
-  int rows_a_warp = 2;  ///< of weights
-  int loads = 4;        ///< vectors of each that are in flight
-  int warps_a_row = 1;  ///< that share a row's inputs
-  bool tensor_cores = false;
+  /// threads: up to 4 rows, each warp reads rows of weights. tensor_cores: up to 32, each warp 16 rows of weights. ring: up to 64, weights
+  /// and rows come through shared memory, and blocks may share the inputs.
+  enum class engine { threads, tensor_cores, ring } by = engine::threads;
+  int rows = 2;   ///< of weights a warp; of a ring, tiles of 16 a block
+  int loads = 4;  ///< vectors of each that are in flight
+  int parts = 1;  ///< warps, or of a ring blocks, that share a row's inputs
   friend bool operator==(product_tiling const&, product_tiling const&) = default;
 };
-inline constexpr product_tiling product_tilings[] = {
-    {2, 4, 1},        {2, 4, 2},        {2, 4, 4},        {2, 4, 8},        {2, 8, 1},        {2, 8, 2},        {2, 8, 4},
-    {4, 4, 1},        {4, 4, 2},        {4, 4, 4},        {4, 4, 8},        {16, 4, 1, true}, {16, 4, 2, true}, {16, 4, 4, true},
-    {16, 4, 8, true}, {16, 8, 1, true}, {16, 8, 2, true}, {16, 8, 4, true}, {16, 8, 8, true}};
 
-/// Whether multiply_few can: without tensor cores up to 4 rows, with them up to 32 in bf16. Inputs come 16 bytes at a time, tensor cores
-/// want 32 of them, and no norm before: add_and_norm does it.
-bool can_multiply(number type, product const& p, product_tiling const& tiling, int rows);
+/// Every tiling that can do the product. Threads want 16 bytes of inputs at a time; tensor cores want bf16, 32 inputs at a time and no
+/// norm before, which add_and_norm does; a ring likewise, with 8 inputs at a time.
+std::vector<product_tiling> tilings_for(number type, product const& p, int rows, lane on);
 cudaError_t multiply_few(number type, product const& p, product_tiling const& tiling, void const* x, void* y, int rows, lane on);
 
 /// Reads memory once and writes nothing; `variant` 0 to read_variants - 1 differ in how many loads are in flight.

@@ -23,7 +23,11 @@ __device__ __forceinline__ void load_tiles(unsigned (&r)[4], unsigned from) {
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                : "r"(from));
 }
-/// The same, each tile transposed.
+/// Two of them, of which lanes 0 to 15 give the addresses.
+__device__ __forceinline__ void load_two_tiles(unsigned (&r)[2], unsigned from) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];" : "=r"(r[0]), "=r"(r[1]) : "r"(from));
+}
+/// Four, each tile transposed.
 __device__ __forceinline__ void load_tiles_transposed(unsigned (&r)[4], unsigned from) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])

@@ -100,9 +100,9 @@ cudaError_t start(product const& p, int warps_a_row, void const* x, void* y, int
 
 cudaError_t multiply_some(product const& p, product_tiling const& t, void const* x, void* y, int rows, lane on) {
   auto const with = [&]<int loads>(std::integral_constant<int, loads>) {
-    if (rows <= 8) return start<1, loads>(p, t.warps_a_row, x, y, rows, on);
-    if (rows <= 16) return start<2, loads>(p, t.warps_a_row, x, y, rows, on);
-    return start<4, loads>(p, t.warps_a_row, x, y, rows, on);
+    if (rows <= 8) return start<1, loads>(p, t.parts, x, y, rows, on);
+    if (rows <= 16) return start<2, loads>(p, t.parts, x, y, rows, on);
+    return start<4, loads>(p, t.parts, x, y, rows, on);
   };
   return t.loads == 4 ? with(std::integral_constant<int, 4>{}) : with(std::integral_constant<int, 8>{});
 }

@@ -86,8 +86,8 @@ void cuda_stage::fill_rotations(executor_limits const& limits) {
 
 std::optional<cuda::product_tiling> cuda_stage::tiling_of(cuda::product const& p, int rows) const {
   if (auto const found = tilings_.find({p.outputs, p.inputs, p.gated, rows}); found != tilings_.end()) return found->second;
-  cuda::product_tiling const untried;
-  return cuda::can_multiply(type_, p, untried, rows) ? std::optional(untried) : std::nullopt;
+  auto const all = cuda::tilings_for(type_, p, rows, {});
+  return all.empty() ? std::nullopt : std::optional(all.front());
 }
 
 void cuda_stage::multiply(cuda::product const& p, void* x, void* y, int rows, cuda::lane on) {
@@ -96,7 +96,7 @@ void cuda_stage::multiply(cuda::product const& p, void* x, void* y, int rows, cu
 
 void cuda_stage::multiply(cuda::product p, std::optional<cuda::product_tiling> const& tiling, void* x, void* y, int rows,
                           cuda::lane on) {
-  if (p.before.weight && !(tiling && !tiling->tensor_cores)) {
+  if (p.before.weight && !(tiling && tiling->by == cuda::product_tiling::engine::threads)) {
     check(cuda::add_and_norm(type_, x, nullptr, p.before, normed_, rows, p.inputs, on), "a norm");
     x = normed_;
     p.before = {};
@@ -217,12 +217,8 @@ void cuda_stage::tune(int rows, cuda::lane on) {
     auto const [at, added] = tilings_.try_emplace({p.outputs, p.inputs, p.gated, rows});
     if (!added) return;
     float least = rows > 1 ? time(products, std::nullopt, x, y) : std::numeric_limits<float>::max();
-    for (auto const& tiling : cuda::product_tilings) {
-      auto bare = p;
-      if (tiling.tensor_cores) bare.before = {};
-      if (!cuda::can_multiply(type_, bare, tiling, rows)) continue;
+    for (auto const& tiling : cuda::tilings_for(type_, p, rows, on))
       if (auto const now = time(products, tiling, x, y); now < least) least = now, at->second = tiling;
-    }
   };
   // Layers in turn, so that no weight is found in the cache.
   constexpr std::size_t enough = 12;

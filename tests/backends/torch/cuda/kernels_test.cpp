@@ -128,14 +128,14 @@ TEST_P(kernels, multiply_few_for_every_tiling_and_odd_shape) {
     int outputs, inputs;
   };
   for (auto const s : {shape{10, 24}, shape{66, 576}, shape{1000, 1536}, shape{258, 4096}, shape{34, 12288}})
-    for (int const rows : {1, 2, 3, 4, 7, 9, 16, 32})
-      for (auto const& tiling : product_tilings) {
-        if (!can_multiply(GetParam(), {.outputs = s.outputs, .inputs = s.inputs}, tiling, rows)) continue;
+    for (int const rows : {1, 2, 3, 4, 7, 9, 16, 32, 33, 64})
+      for (auto const& tiling : tilings_for(GetParam(), {.outputs = s.outputs, .inputs = s.inputs}, rows, lane_)) {
+        bool const by_threads = tiling.by == product_tiling::engine::threads;
         auto const x = random({rows, s.inputs}), weight = random({s.outputs, s.inputs}), bias = random({s.outputs});
         auto const norm_weight = random({s.inputs}), y = random({rows, s.outputs});
         auto const label = std::to_string(rows) + " x " + std::to_string(s.outputs) + " x " + std::to_string(s.inputs) +
-                           " tiling " + std::to_string(tiling.rows_a_warp) + '/' + std::to_string(tiling.loads) + '/' +
-                           std::to_string(tiling.warps_a_row);
+                           " engine " + std::to_string(static_cast<int>(tiling.by)) + ' ' + std::to_string(tiling.rows) + '/' +
+                           std::to_string(tiling.loads) + '/' + std::to_string(tiling.parts);
         auto const *const gx = send(x), *const gw = send(weight), *const gb = send(bias);
         auto const w = weight.to(at::kDouble);
         auto const plain = at::matmul(x.to(at::kDouble), w.t());
@@ -149,10 +149,10 @@ TEST_P(kernels, multiply_few_for_every_tiling_and_odd_shape) {
         p.add = false;
         p.wide = true;
         p.bias = gb;
-        if (!tiling.tensor_cores) p.before = {send(norm_weight), 1e-5f, false};
+        if (by_threads) p.before = {send(norm_weight), 1e-5f, false};
         auto* const wide = room({rows, s.outputs}, at::kFloat);
         check(multiply_few(GetParam(), p, tiling, gx, wide, rows, lane_), "product");
-        auto const normed = tiling.tensor_cores ? x.to(at::kDouble) : rms_norm(x, norm_weight, 1e-5, false);
+        auto const normed = by_threads ? rms_norm(x, norm_weight, 1e-5, false) : x.to(at::kDouble);
         auto const whole = at::matmul(normed, w.t()) + bias.to(at::kDouble);
         expect_close(fetch(wide, {rows, s.outputs}, at::kFloat), whole, "norm, bias, wide " + label);
 
