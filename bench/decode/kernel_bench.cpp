@@ -65,19 +65,13 @@ void product_of(char const* name, int outputs, int inputs, bool normed, bool gat
   };
   for (auto const& t : tilings_for(number::bf16, p, rows, where)) {
     auto mine = p;
-    bool const apart = normed && t.by != product_tiling::engine::threads;
-    if (normed && !apart) mine.before = {norm_weight.as(), 1e-6f, false};
+    if (normed) mine.before = {norm_weight.as(), 1e-6f, false};
     auto const us = time(copies, [&](int i) {
       auto now = mine;
       now.weight = weight(i);
-      void const* from = x.as();
-      if (apart) {
-        check(add_and_norm(number::bf16, x.as(), nullptr, {norm_weight.as(), 1e-6f, false}, between.as(), rows, inputs, where), "norm");
-        from = between.as();
-      }
-      check(multiply_few(number::bf16, now, t, from, y.as(), rows, where), "product");
+      check(multiply_few(number::bf16, now, t, x.as(), y.as(), rows, where), "product");
     });
-    tell(std::string(1, " tr"[static_cast<int>(t.by)]) + std::to_string(t.rows) + '/' + std::to_string(t.loads) + '/' + std::to_string(t.parts), us);
+    tell(std::string(1, t.by == product_tiling::engine::ring ? 'r' : ' ') + std::to_string(t.rows) + '/' + std::to_string(t.depth) + '/' + std::to_string(t.parts), us);
   }
   static matmul library;
   tell("cublasLt", time(copies, [&](int i) {

@@ -1,4 +1,5 @@
 #include "device_math.cuh"
+#include "streamed_rows.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -185,54 +186,34 @@ cudaError_t start(product const& p, int warps_a_row, void const* x, void* y, lan
 
 template <class T, int rows>
 cudaError_t with_tiling(product const& p, product_tiling const& t, void const* x, void* y, lane on) {
-  if (t.rows == 2 && t.loads == 4) return start<T, rows, 2, 4>(p, t.parts, x, y, on);
-  if (t.rows == 2 && t.loads == 8) return start<T, rows, 2, 8>(p, t.parts, x, y, on);
-  if (t.rows == 4 && t.loads == 4) return start<T, rows, 4, 4>(p, t.parts, x, y, on);
+  if (t.rows == 2 && t.depth == 4) return start<T, rows, 2, 4>(p, t.parts, x, y, on);
+  if (t.rows == 2 && t.depth == 8) return start<T, rows, 2, 8>(p, t.parts, x, y, on);
+  if (t.rows == 4 && t.depth == 4) return start<T, rows, 4, 4>(p, t.parts, x, y, on);
   return cudaErrorInvalidValue;
 }
 
 using engine = product_tiling::engine;
 
 bool can_multiply(number type, product const& p, engine by, int rows) {
-  switch (by) {
-    case engine::threads: return rows <= 4 && p.inputs * bytes_of(type) % 16 == 0;
-    case engine::tensor_cores: return type == number::bf16 && rows > 1 && rows <= 32 && p.inputs % 32 == 0;
-    case engine::ring: return type == number::bf16 && rows > 1 && rows <= 64 && p.inputs % 8 == 0;
-  }
-  return false;
-}
-
-/// Blocks share inputs where there are clusters, and where they are too few otherwise.
-void add_rings(std::vector<product_tiling>& to, product const& p, lane on) {
-  for (int const tiles : {2, 4, 6, 8, 12})
-    for (int parts = 1; parts <= (on.early ? 8 : 1); parts *= 2) {
-      int const blocks = (p.outputs + tiles * 16 - 1) / (tiles * 16) * parts;
-      if (parts == 1 || blocks <= 2 * on.processors) to.push_back({engine::ring, tiles, 0, parts});
-    }
+  if (by == engine::threads) return rows <= 4 && p.inputs * bytes_of(type) % 16 == 0;
+  return type == number::bf16 && rows > 1 && rows <= streamed_rows && p.inputs % 8 == 0;
 }
 
 }  // namespace
 
-cudaError_t multiply_some(product const& p, product_tiling const& t, void const* x, void* y, int rows, lane on);  // tensor_rows.cu
-cudaError_t multiply_streamed(product const& p, product_tiling const& t, void const* x, void* y, int rows,
-                              lane on);  // streamed_rows.cu
-
 std::vector<product_tiling> tilings_for(number type, product const& p, int rows, lane on) {
   std::vector<product_tiling> all;
   if (can_multiply(type, p, engine::threads, rows))
-    for (auto const& [of_weights, loads] : {std::pair(2, 4), std::pair(2, 8), std::pair(4, 4)})
+    for (auto const& [of_weights, loads] : {std::pair(2, 4), {2, 8}, {4, 4}})
       for (int parts = 1; parts <= 8; parts *= 2) all.push_back({engine::threads, of_weights, loads, parts});
-  if (can_multiply(type, p, engine::tensor_cores, rows))
-    for (int const loads : {4, 8})
-      for (int parts = 1; parts <= 8; parts *= 2) all.push_back({engine::tensor_cores, 16, loads, parts});
-  if (can_multiply(type, p, engine::ring, rows)) add_rings(all, p, on);
+  if (can_multiply(type, p, engine::ring, rows))
+    for (auto const& t : ring_tilings(p, rows, on)) all.push_back(t);
   return all;
 }
 
 cudaError_t multiply_few(number type, product const& p, product_tiling const& tiling, void const* x, void* y, int rows, lane on) {
   if (!can_multiply(type, p, tiling.by, rows)) return cudaErrorInvalidValue;
-  if (tiling.by != engine::threads && p.before.weight) return cudaErrorInvalidValue;
-  if (tiling.by == engine::tensor_cores) return multiply_some(p, tiling, x, y, rows, on);
+  if (p.before.weight && !takes_norm(tiling, p.before)) return cudaErrorInvalidValue;
   if (tiling.by == engine::ring) return multiply_streamed(p, tiling, x, y, rows, on);
   return by_number(type, [&]<class T>(T) {
     switch (rows) {

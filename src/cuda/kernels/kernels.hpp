@@ -164,18 +164,19 @@ struct product {
 
 /// What multiplies, and how the work is cut; which is best depends on shape, rows and card.
 struct product_tiling {
-  /// threads: up to 4 rows, each warp reads rows of weights. tensor_cores: up to 32, each warp 16 rows of weights. ring: up to 64, weights
-  /// and rows come through shared memory, and blocks may share the inputs.
-  enum class engine { threads, tensor_cores, ring } by = engine::threads;
+  /// threads: up to 4 rows, each warp reads rows of weights. ring: 2 to 32 in bf16, weights and rows come through shared memory, tensor
+  /// cores multiply, and blocks may share the inputs.
+  enum class engine { threads, ring } by = engine::threads;
   int rows = 2;   ///< of weights a warp; of a ring, tiles of 16 a block
-  int loads = 4;  ///< vectors of each that are in flight
+  int depth = 4;  ///< vectors of each that are in flight; of a ring, inputs at a time
   int parts = 1;  ///< warps, or of a ring blocks, that share a row's inputs
   friend bool operator==(product_tiling const&, product_tiling const&) = default;
 };
 
-/// Every tiling that can do the product. Threads want 16 bytes of inputs at a time; tensor cores want bf16, 32 inputs at a time and no
-/// norm before, which add_and_norm does; a ring likewise, with 8 inputs at a time.
+/// Every tiling that can do the product. Threads want 16 bytes of inputs at a time, a ring 8 numbers.
 std::vector<product_tiling> tilings_for(number type, product const& p, int rows, lane on);
+/// Whether the product does a norm before; elsewhere add_and_norm does it.
+constexpr bool takes_norm(product_tiling const& t, norm const& n) { return t.by == product_tiling::engine::threads || !n.offset; }
 cudaError_t multiply_few(number type, product const& p, product_tiling const& tiling, void const* x, void* y, int rows, lane on);
 
 /// Reads memory once and writes nothing; `variant` 0 to read_variants - 1 differ in how many loads are in flight.

@@ -271,10 +271,17 @@ __global__ void find_largest(float const* logits, int vocabulary, unsigned long 
   wait_for_previous();
   float const* const row = logits + static_cast<std::int64_t>(blockIdx.y) * vocabulary;
   std::uint64_t best = 0;
-  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < vocabulary; i += gridDim.x * blockDim.x) {
-    auto const key = key_of(row[i], i);
+  auto const see = [&](float logit, int i) {
+    auto const key = key_of(logit, i);
     best = key > best ? key : best;
+  };
+  int const fours = vocabulary % 4 == 0 ? vocabulary / 4 : 0, stride = gridDim.x * blockDim.x;
+#pragma unroll 4
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < fours; i += stride) {
+    float4 const four = reinterpret_cast<float4 const*>(row)[i];
+    see(four.x, 4 * i), see(four.y, 4 * i + 1), see(four.z, 4 * i + 2), see(four.w, 4 * i + 3);
   }
+  for (int i = 4 * fours + blockIdx.x * blockDim.x + threadIdx.x; i < vocabulary; i += stride) see(row[i], i);
   best = warp_max(best);
   if (threadIdx.x % 32 == 0) atomicMax(&keys[blockIdx.y], static_cast<unsigned long long>(best));
 }
@@ -319,7 +326,8 @@ __global__ void __launch_bounds__(threads)
 
 cudaError_t choose(float* logits, int rows, int vocabulary, unsigned long long* keys, choice_rule const* rules,
                    std::int32_t const* texts, int context, std::int32_t* tokens, told_row* told, lane on) {
-  int const blocks = (on.processors + rows - 1) / rows;
+  constexpr int blocks_a_processor = 8;
+  int const blocks = std::min((on.processors * blocks_a_processor + rows - 1) / rows, (vocabulary + 1023) / 1024);
   if (auto const failed = launch(find_largest, dim3(blocks, rows), 256, 0, on, 1, logits, vocabulary, keys)) return failed;
   return launch(choose_tokens, rows, threads, 0, on, 1, logits, vocabulary, keys, rules, texts, context, tokens, told);
 }

@@ -96,7 +96,7 @@ void cuda_stage::multiply(cuda::product const& p, void* x, void* y, int rows, cu
 
 void cuda_stage::multiply(cuda::product p, std::optional<cuda::product_tiling> const& tiling, void* x, void* y, int rows,
                           cuda::lane on) {
-  if (p.before.weight && !(tiling && tiling->by == cuda::product_tiling::engine::threads)) {
+  if (p.before.weight && !(tiling && cuda::takes_norm(*tiling, p.before))) {
     check(cuda::add_and_norm(type_, x, nullptr, p.before, normed_, rows, p.inputs, on), "a norm");
     x = normed_;
     p.before = {};
@@ -165,7 +165,8 @@ void cuda_stage::run_layer(std::size_t index, block_layout const& layout, std::i
 
 cuda::lane cuda_stage::lane_of(block_layout const& layout, cuda::lane on) const {
   auto const rows = static_cast<int>(layout.rows);
-  if (layout.decode && cuda::has_decode_attention(type_, shape_, static_cast<int>(page_tokens_)))
+  if (rows > 1 && on.early) on.shared_percent = 100;
+  else if (layout.decode && cuda::has_decode_attention(type_, shape_, static_cast<int>(page_tokens_)))
     on.shared_percent = cuda::shared_percent_of(cuda::cut_decode(shape_, rows, layout.long_rows, on), shape_, rows, on);
   return on;
 }

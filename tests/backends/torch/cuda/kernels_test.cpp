@@ -43,10 +43,10 @@ protected:
   void* room(std::vector<std::int64_t> const& shape, at::ScalarType as) {
     return send(at::full(shape, std::nan(""), at::TensorOptions().dtype(as)));
   }
-  void expect_close(at::Tensor const& ours, at::Tensor const& theirs, std::string const& what) const {
+  void expect_close(at::Tensor const& ours, at::Tensor const& theirs, std::string const& what, double times = 1) const {
     auto const a = ours.to(at::kDouble), b = theirs.to(at::kDouble).reshape(ours.sizes());
     auto const error = ((a - b).norm() / b.norm()).item<double>();
-    EXPECT_LT(error, tolerance()) << what;  // NaN is not less
+    EXPECT_LT(error, times * tolerance()) << what;  // NaN is not less
   }
 
   std::optional<stream> on_;
@@ -128,14 +128,13 @@ TEST_P(kernels, multiply_few_for_every_tiling_and_odd_shape) {
     int outputs, inputs;
   };
   for (auto const s : {shape{10, 24}, shape{66, 576}, shape{1000, 1536}, shape{258, 4096}, shape{34, 12288}})
-    for (int const rows : {1, 2, 3, 4, 7, 9, 16, 32, 33, 64})
+    for (int const rows : {1, 2, 3, 4, 7, 9, 32})
       for (auto const& tiling : tilings_for(GetParam(), {.outputs = s.outputs, .inputs = s.inputs}, rows, lane_)) {
-        bool const by_threads = tiling.by == product_tiling::engine::threads;
         auto const x = random({rows, s.inputs}), weight = random({s.outputs, s.inputs}), bias = random({s.outputs});
         auto const norm_weight = random({s.inputs}), y = random({rows, s.outputs});
         auto const label = std::to_string(rows) + " x " + std::to_string(s.outputs) + " x " + std::to_string(s.inputs) +
                            " engine " + std::to_string(static_cast<int>(tiling.by)) + ' ' + std::to_string(tiling.rows) + '/' +
-                           std::to_string(tiling.loads) + '/' + std::to_string(tiling.parts);
+                           std::to_string(tiling.depth) + '/' + std::to_string(tiling.parts);
         auto const *const gx = send(x), *const gw = send(weight), *const gb = send(bias);
         auto const w = weight.to(at::kDouble);
         auto const plain = at::matmul(x.to(at::kDouble), w.t());
@@ -149,20 +148,24 @@ TEST_P(kernels, multiply_few_for_every_tiling_and_odd_shape) {
         p.add = false;
         p.wide = true;
         p.bias = gb;
-        if (by_threads) p.before = {send(norm_weight), 1e-5f, false};
+        p.before = {send(norm_weight), 1e-5f, false};
         auto* const wide = room({rows, s.outputs}, at::kFloat);
         check(multiply_few(GetParam(), p, tiling, gx, wide, rows, lane_), "product");
-        auto const normed = by_threads ? rms_norm(x, norm_weight, 1e-5, false) : x.to(at::kDouble);
+        auto const normed = rms_norm(x, norm_weight, 1e-5, false);
         auto const whole = at::matmul(normed, w.t()) + bias.to(at::kDouble);
         expect_close(fetch(wide, {rows, s.outputs}, at::kFloat), whole, "norm, bias, wide " + label);
 
         p.wide = false;
         p.gated = true;
+        if (auto const all = tilings_for(GetParam(), p, rows, lane_); std::ranges::find(all, tiling) == all.end()) {
+          held_.clear();
+          continue;
+        }
         auto* const gated = room({rows, s.outputs / 2}, type());
         check(multiply_few(GetParam(), p, tiling, gx, gated, rows, lane_), "product");
         auto const half = s.outputs / 2;
         expect_close(fetch(gated, {rows, half}, type()), at::silu(whole.narrow(1, 0, half)) * whole.narrow(1, half, half),
-                     "gated " + label);
+                     "gated " + label, 3);
         held_.clear();
       }
 }
