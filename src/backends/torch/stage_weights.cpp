@@ -1,5 +1,7 @@
 #include "stage_weights.hpp"
 
+#include "mapped_pages.hpp"
+
 #include <gpuplace/model/tensors.hpp>
 
 #include <ATen/ops/empty.h>
@@ -18,26 +20,6 @@ namespace {
 
 at::ScalarType scalar_type_of(element_type type) {
   return type == element_type::f32 ? at::kFloat : type == element_type::bf16 ? at::kBFloat16 : at::kHalf;
-}
-
-/// Gives the pages that lie wholly within `data` back to the system; a later reader gets them from the file again.
-void drop_pages(std::span<std::byte const> data) {
-  auto const page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  auto const begin = (reinterpret_cast<std::uintptr_t>(data.data()) + page - 1) / page * page;
-  auto const end = (reinterpret_cast<std::uintptr_t>(data.data()) + data.size()) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
-}
-
-/// Brings a mapped tensor's pages in, in the file's order; an older kernel that cannot do it at once fetches them when touched.
-void fetch_pages(std::span<std::byte const> data) {
-  auto const page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  auto const begin = reinterpret_cast<std::uintptr_t>(data.data()) / page * page;
-  auto const end = reinterpret_cast<std::uintptr_t>(data.data()) + data.size();
-#ifdef MADV_POPULATE_READ
-  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ);
-#else
-  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
-#endif
 }
 
 /// Files align tensors to nothing in particular; vectors are read from any address, but numbers not across their own size.

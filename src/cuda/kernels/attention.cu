@@ -11,43 +11,57 @@ __device__ __forceinline__ std::int64_t cache_row(paged_cache const& cache, int 
          position % cache.page_tokens;
 }
 
-/// One warp a head, several heads of a token a block: norm, rotation, and for keys and values the cache. A lane has pairs of numbers that
-/// turn together.
-template <class T>
+/// One warp a head, several heads of a token a block: norm, rotation, and for keys and values the cache. A lane has `each` pairs of
+/// numbers that turn together, `n` neighbours at a time.
+template <class T, int n, int each>
 __global__ void rotate_and_store_heads(T* qkv, head_shape shape, rotation r, step_tokens tokens, paged_cache cache) {
-  extern __shared__ float shared[];
   let_next_start();
   wait_for_previous();
   int const token = blockIdx.x, h = blockIdx.y * heads_a_block + threadIdx.y, lane = threadIdx.x, d = shape.head_dim, half = d / 2;
   int const position = tokens.positions[token], row = tokens.rows ? tokens.rows[token] : token;
   if (position < 0 || h >= shape.heads + 2 * shape.kv_heads) return;
-  float* const head = shared + threadIdx.y * d;
+  bool const is_query = h < shape.heads, is_value = h >= shape.heads + shape.kv_heads;
   T* const x = qkv + static_cast<std::int64_t>(token) * shape.width() + h * d;
-  auto const kv_width = shape.kv_heads * d;
-  if (h >= shape.heads + shape.kv_heads) {
-    T* const to =
-        static_cast<T*>(cache.values) + cache_row(cache, row, position) * kv_width + (h - shape.heads - shape.kv_heads) * d;
-    for (int i = lane; i < d; i += 32) to[i] = x[i];
-    return;
+  T* to = x;
+  if (!is_query) {
+    auto* const side = static_cast<T*>(is_value ? cache.values : cache.keys);
+    to = side + (cache_row(cache, row, position) * shape.kv_heads + (h - shape.heads) % shape.kv_heads) * d;
   }
-  auto const& n = h < shape.heads ? r.query : r.key;
-  float squares = 0;
-  for (int i = lane; i < d; i += 32) {
-    head[i] = widen(x[i]);
-    squares += head[i] * head[i];
+  auto const& norm = is_query ? r.query : r.key;
+  float low[each][n], high[each][n], squares = 0;
+#pragma unroll
+  for (int u = 0; u < each; ++u) {
+    int const i = (lane + 32 * u) * n;
+    if (i >= half) continue;
+    load(x + i, low[u]);
+    load(x + half + i, high[u]);
+#pragma unroll
+    for (int j = 0; j < n; ++j) squares += low[u][j] * low[u][j] + high[u][j] * high[u][j];
   }
-  if (n.weight) {
-    float const scale = rsqrtf(lane_sum(squares) / static_cast<float>(d) + n.epsilon);
-    for (int i = lane; i < d; i += 32) head[i] = widen(normalised(head[i], scale, static_cast<T const*>(n.weight)[i], n.offset));
-  }
-  __syncwarp();
-  T* const to =
-      h < shape.heads ? x : static_cast<T*>(cache.keys) + cache_row(cache, row, position) * kv_width + (h - shape.heads) * d;
-  auto const angle = static_cast<std::int64_t>(position) * half;
-  for (int i = lane; i < half; i += 32) {
-    float const low = head[i], high = head[half + i], cosine = r.cosines[angle + i], sine = r.sines[angle + i];
-    to[i] = narrow<T>(low * cosine - high * sine);
-    to[half + i] = narrow<T>(high * cosine + low * sine);
+  bool const normed = norm.weight && !is_value;
+  float const scale = normed ? rsqrtf(lane_sum(squares) / static_cast<float>(d) + norm.epsilon) : 1.0f;
+#pragma unroll
+  for (int u = 0; u < each; ++u) {
+    int const i = (lane + 32 * u) * n;
+    if (i >= half) continue;
+    if (normed) {
+      auto const* const weight = static_cast<T const*>(norm.weight);
+      for (int j = 0; j < n; ++j) {
+        low[u][j] = widen(normalised(low[u][j], scale, weight[i + j], norm.offset));
+        high[u][j] = widen(normalised(high[u][j], scale, weight[half + i + j], norm.offset));
+      }
+    }
+    if (!is_value) {
+      auto const angle = static_cast<std::int64_t>(position) * half + i;
+#pragma unroll
+      for (int j = 0; j < n; ++j) {
+        float const a = low[u][j], b = high[u][j], cosine = r.cosines[angle + j], sine = r.sines[angle + j];
+        low[u][j] = a * cosine - b * sine;
+        high[u][j] = b * cosine + a * sine;
+      }
+    }
+    store(to + i, low[u]);
+    store(to + half + i, high[u]);
   }
 }
 
@@ -120,11 +134,16 @@ __global__ void attend_token(T const* qkv, head_shape shape, attention_rule rule
 
 cudaError_t rotate_and_store(number type, void* qkv, head_shape const& shape, rotation const& r, step_tokens const& tokens,
                              paged_cache const& cache, lane on) {
-  int const heads = shape.heads + 2 * shape.kv_heads;
+  int const heads = shape.heads + 2 * shape.kv_heads, half = shape.head_dim / 2;
   return by_number(type, [&]<class T>(T) {
-    return launch(rotate_and_store_heads<T>, dim3(tokens.count, (heads + heads_a_block - 1) / heads_a_block),
-                  dim3(32, heads_a_block), sizeof(float) * heads_a_block * shape.head_dim, on, 1, static_cast<T*>(qkv), shape, r,
-                  tokens, cache);
+    auto const start = [&](auto kernel) {
+      return launch(kernel, dim3(tokens.count, (heads + heads_a_block - 1) / heads_a_block), dim3(32, heads_a_block), 0, on, 1,
+                    static_cast<T*>(qkv), shape, r, tokens, cache);
+    };
+    if (half % 2 == 0 && half <= 64) return start(rotate_and_store_heads<T, 2, 1>);
+    if (half % 2 == 0 && half <= 128) return start(rotate_and_store_heads<T, 2, 2>);
+    if (half <= 256) return start(rotate_and_store_heads<T, 1, 8>);
+    return cudaErrorInvalidValue;
   });
 }
 

@@ -8,6 +8,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <type_traits>
 
 namespace gpuplace::cuda {
 
@@ -63,6 +64,38 @@ __device__ __forceinline__ uint4 pack(float const (&in)[in_vector<T>]) {
     }
   }
   return make_uint4(words[0], words[1], words[2], words[3]);
+}
+
+/// `n` neighbouring numbers: one, two, or as many as 16 bytes hold.
+template <int n, class T>
+__device__ __forceinline__ void load(T const* from, float (&to)[n]) {
+  if constexpr (n == 1) {
+    to[0] = widen(*from);
+  } else if constexpr (n == 2) {
+    if constexpr (sizeof(T) == 2) {
+      auto const two = *reinterpret_cast<unsigned const*>(from);
+      to[0] = __uint_as_float(two << 16), to[1] = __uint_as_float(two & 0xffff0000u);
+    } else {
+      auto const two = *reinterpret_cast<float2 const*>(from);
+      to[0] = two.x, to[1] = two.y;
+    }
+  } else {
+    unpack<T>(*reinterpret_cast<uint4 const*>(from), to);
+  }
+}
+template <int n, class T>
+__device__ __forceinline__ void store(T* to, float const (&from)[n]) {
+  if constexpr (n == 1) {
+    *to = narrow<T>(from[0]);
+  } else if constexpr (n == 2) {
+    if constexpr (sizeof(T) == 2) {
+      *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(from[0], from[1]);
+    } else {
+      *reinterpret_cast<float2*>(to) = make_float2(from[0], from[1]);
+    }
+  } else {
+    *reinterpret_cast<uint4*>(to) = pack<T>(from);
+  }
 }
 
 /// Weights are read once a step: they pass the first-level cache by.
@@ -142,6 +175,16 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::si
   }
   how.attrs = attributes;
   return cudaLaunchKernelEx(&how, kernel, Parameters(arguments)...);
+}
+
+/// Calls `run` with a number of that type, and with how many of them are read at once where rows of `width` lie one after another.
+template <class F>
+auto by_vectors(number type, int width, F&& run) {
+  auto const with = [&]<class T>(T t) {
+    return width % in_vector<T> == 0 ? run(t, std::integral_constant<int, in_vector<T>>{})
+                                     : run(t, std::integral_constant<int, 1>{});
+  };
+  return type == number::bf16 ? with(bf16{}) : with(float{});
 }
 
 /// Calls `run` with a number of that type.

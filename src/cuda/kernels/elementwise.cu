@@ -1,5 +1,7 @@
 #include "device_math.cuh"
 
+#include <algorithm>
+
 namespace gpuplace::cuda {
 namespace {
 
@@ -18,35 +20,74 @@ __global__ void embed_rows(T const* table, std::int32_t const* tokens, T* out, i
   for (int i = threadIdx.x; i < width; i += blockDim.x) to[i] = scale == 1.0f ? from[i] : narrow<T>(widen(from[i]) * scale);
 }
 
-template <class T>
-__global__ void add_and_norm_rows(T* x, T const* added, norm n, T* out, int width) {
+/// One block a row; a thread keeps what it has read of it, up to `kept` times n numbers.
+template <class T, int n>
+__global__ void __launch_bounds__(1024) add_and_norm_rows(T* x, T const* added, norm how, T* out, int width) {
+  constexpr int kept = 2;
   __shared__ float scratch[32];
   let_next_start();
   wait_for_previous();
   auto const at = static_cast<std::int64_t>(blockIdx.x) * width;
-  float squares = 0;
-  for (int i = threadIdx.x; i < width; i += blockDim.x) {
-    float v = widen(x[at + i]);
-    if (added) {
-      v = rounded<T>(v + widen(added[at + i]));
-      x[at + i] = narrow<T>(v);
+  int const step = blockDim.x * n;
+  float own[kept][n], squares = 0;
+  auto const read = [&](int i, float (&v)[n]) {
+    load(x + at + i, v);
+    if (!added) return;
+    float more[n];
+    load(added + at + i, more);
+#pragma unroll
+    for (int j = 0; j < n; ++j) v[j] = rounded<T>(v[j] + more[j]);
+    store(x + at + i, v);
+  };
+  auto const count = [&](float const(&v)[n]) {
+#pragma unroll
+    for (int j = 0; j < n; ++j) squares += v[j] * v[j];
+  };
+#pragma unroll
+  for (int u = 0; u < kept; ++u)
+    if (int const i = threadIdx.x * n + u * step; i < width) {
+      read(i, own[u]);
+      count(own[u]);
     }
-    squares += v * v;
+  for (int i = threadIdx.x * n + kept * step; i < width; i += step) {
+    float v[n];
+    read(i, v);
+    count(v);
   }
-  if (!n.weight) return;
-  float const scale = rsqrtf(block_sum(squares, scratch) / static_cast<float>(width) + n.epsilon);
-  auto const* const weight = static_cast<T const*>(n.weight);
-  for (int i = threadIdx.x; i < width; i += blockDim.x) out[at + i] = normalised(widen(x[at + i]), scale, weight[i], n.offset);
+  if (!how.weight) return;
+  float const scale = rsqrtf(block_sum(squares, scratch) / static_cast<float>(width) + how.epsilon);
+  auto const write = [&](int i, float (&v)[n]) {
+    float w[n];
+    load(static_cast<T const*>(how.weight) + i, w);
+#pragma unroll
+    for (int j = 0; j < n; ++j) v[j] = widen(normalised(v[j], scale, narrow<T>(w[j]), how.offset));
+    store(out + at + i, v);
+  };
+#pragma unroll
+  for (int u = 0; u < kept; ++u)
+    if (int const i = threadIdx.x * n + u * step; i < width) write(i, own[u]);
+  for (int i = threadIdx.x * n + kept * step; i < width; i += step) {
+    float v[n];
+    load(x + at + i, v);
+    write(i, v);
+  }
 }
 
-template <class T>
+template <class T, int n>
 __global__ void gate_multiply_rows(T const* gate_up, T* out, int width, gate g) {
   let_next_start();
   wait_for_previous();
   T const* const from = gate_up + static_cast<std::int64_t>(blockIdx.x) * 2 * width;
   T* const to = out + static_cast<std::int64_t>(blockIdx.x) * width;
-  for (int i = blockIdx.y * blockDim.x + threadIdx.x; i < width; i += gridDim.y * blockDim.x)
-    to[i] = narrow<T>(gated(widen(from[i]), g) * widen(from[width + i]));
+#pragma unroll 2
+  for (int i = (blockIdx.y * blockDim.x + threadIdx.x) * n; i < width; i += gridDim.y * blockDim.x * n) {
+    float a[n], b[n];
+    load(from + i, a);
+    load(from + width + i, b);
+#pragma unroll
+    for (int j = 0; j < n; ++j) a[j] = gated(a[j], g) * b[j];
+    store(to + i, a);
+  }
 }
 
 template <class T>
@@ -84,17 +125,20 @@ cudaError_t embed(number type, void const* table, std::int32_t const* tokens, vo
   });
 }
 
-cudaError_t add_and_norm(number type, void* x, void const* added, norm const& n, void* out, int rows, int width, lane on) {
-  return by_number(type, [&]<class T>(T) {
-    return launch(add_and_norm_rows<T>, rows, width > 2048 ? 1024 : threads, 0, on, 1, static_cast<T*>(x),
-                  static_cast<T const*>(added), n, static_cast<T*>(out), width);
+cudaError_t add_and_norm(number type, void* x, void const* added, norm const& how, void* out, int rows, int width, lane on) {
+  return by_vectors(type, width, [&]<class T, int n>(T, std::integral_constant<int, n>) {
+    int const block = std::clamp((width + 2 * n - 1) / (2 * n), 32, 1024) / 32 * 32;
+    return launch(add_and_norm_rows<T, n>, rows, block, 0, on, 1, static_cast<T*>(x), static_cast<T const*>(added), how,
+                  static_cast<T*>(out), width);
   });
 }
 
 cudaError_t gate_multiply(number type, void const* gate_up, void* out, int rows, int width, gate g, lane on) {
-  return by_number(type, [&]<class T>(T) {
-    dim3 const grid(rows, rows < on.processors ? (width + threads - 1) / threads : 1);
-    return launch(gate_multiply_rows<T>, grid, threads, 0, on, 1, static_cast<T const*>(gate_up), static_cast<T*>(out), width, g);
+  return by_vectors(type, width, [&]<class T, int n>(T, std::integral_constant<int, n>) {
+    int const blocks = (width + threads * n - 1) / (threads * n);
+    dim3 const grid(rows, rows < on.processors ? blocks : (blocks + 3) / 4);
+    return launch(gate_multiply_rows<T, n>, grid, threads, 0, on, 1, static_cast<T const*>(gate_up), static_cast<T*>(out), width,
+                  g);
   });
 }
 

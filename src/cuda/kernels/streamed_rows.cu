@@ -14,13 +14,18 @@ constexpr int threads = 256, warps = threads / 32, tile = 16;
 constexpr int ring_bytes =
     112 << 10;  ///< two blocks find room on a multiprocessor: the next kernel's fills its ring while this one ends
 
+/// Bytes of a ring's stage: weights, rows of x and the norm's weights. A ring wants three.
+constexpr int bytes_a_stage(int tiles, int width, int depth) { return ((tiles * tile + width) * depth + depth) * 2; }
+constexpr bool has_room(int tiles, int width, int depth) { return 3 * bytes_a_stage(tiles, width, depth) <= ring_bytes; }
+
 /// How a block is cut: `tiles` times 16 rows of weights by `depth` inputs at a time; warps share the tiles and, `k_warps` of them, the
-/// inputs. A stage of the ring holds weights, rows of x and the norm's weights.
+/// inputs.
 template <int tiles_a_warp, int k_warps, int groups, int deep>
 struct cut {
   static constexpr int tile_warps = warps / k_warps, tiles = tiles_a_warp * tile_warps, rows = tiles * tile, width = 8 * groups;
   static constexpr int depth = deep, vectors = depth / 8, steps = depth / 16 / k_warps;
-  static constexpr int inputs_at = rows * depth * 2, norm_at = inputs_at + width * depth * 2, stage_bytes = norm_at + depth * 2;
+  static constexpr int inputs_at = rows * depth * 2, norm_at = inputs_at + width * depth * 2,
+                       stage_bytes = bytes_a_stage(tiles, width, depth);
   static constexpr int stages = std::min(8, ring_bytes / stage_bytes);
   static constexpr int sum_stride = rows + 4, sum_bytes = k_warps * width * sum_stride * 4;
   static constexpr int bytes = std::max(stages * stage_bytes, sum_bytes);
@@ -288,12 +293,10 @@ cudaError_t with_norm(product const& p, int split, void const* x, void* y, int r
 
 template <int tiles_a_warp, int k_warps, int groups, int deep>
 cudaError_t start(product const& p, int split, void const* x, void* y, int rows, lane on) {
-  if constexpr (cut<tiles_a_warp, k_warps, groups, deep>::stages < 3) {
-    return cudaErrorInvalidValue;
-  } else {
+  if constexpr (has_room(tiles_a_warp * warps / k_warps, 8 * groups, deep))
     return p.before.weight ? with_norm<tiles_a_warp, k_warps, groups, deep, true>(p, split, x, y, rows, on)
                            : with_norm<tiles_a_warp, k_warps, groups, deep, false>(p, split, x, y, rows, on);
-  }
+  return cudaErrorInvalidValue;
 }
 
 template <int groups>
@@ -313,7 +316,7 @@ std::vector<product_tiling> ring_tilings(product const& p, int rows, lane on) {
   std::vector<product_tiling> all;
   int const width = rows <= 8 ? 8 : rows <= 16 ? 16 : 32;
   for (auto const& [tiles, depth] : {std::pair(2, 128), {2, 256}, {4, 128}, {6, 128}, {8, 64}, {8, 128}}) {
-    if (((tiles * tile + width) * depth + depth) * 2 * 3 > ring_bytes) continue;
+    if (!has_room(tiles, width, depth)) continue;
     int const groups = (p.outputs + tiles * tile - 1) / (tiles * tile);
     // Blocks share inputs where there are clusters, and where they are too few otherwise; each joins whole fours of outputs.
     for (int parts = 1; parts <= (on.early ? 8 : 1); parts *= 2)

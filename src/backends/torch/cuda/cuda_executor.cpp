@@ -5,12 +5,14 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <bit>
 #include <chrono>
 #include <exception>
+#include <future>
 #include <map>
 #include <string>
 #include <utility>
@@ -81,13 +83,16 @@ public:
                     dtype type) {
     std::vector<std::string> units;
     for (auto const& s : placed.stages) units.insert(units.end(), s.units.begin(), s.units.end());
+    auto opened = std::async(std::launch::async, [gpu = gpu_] { return use(gpu), cuda::matmul(); });  // a fifth of a second
     GPUPLACE_TRY(auto loaded, load_on_gpu(weights, config, units, gpu_, type));
-    stage_.emplace(std::move(loaded), config, limits.executor, limits.ring_pages, type);
+    stage_.emplace(std::move(loaded), opened.get(), config, limits.executor, limits.ring_pages, type);
     return {};
   }
 
+  /// What the device is to do is under way when this returns to a caller on the step context, whose other work overlaps it.
   void async_step(batch const& work, step_handler handler) {
-    boost::asio::post(thread_, [this, &work, handler = std::move(handler)] { handler(step(work)); });
+    boost::asio::dispatch(thread_, [this, &work] { started_ = start(work); });
+    boost::asio::post(thread_, [this, handler = std::move(handler)] { handler(finish()); });
   }
 
   result<void> fork(slot_id from_slot, slot_id to_slot, std::span<page_id const> from, std::span<page_id const> to) {
@@ -105,32 +110,48 @@ public:
   void observe_logits(logits_observer observer) { observer_ = std::move(observer); }
 
 private:
-  result<step_outcome> step(batch const& work) {
-    auto const begin = std::chrono::steady_clock::now();
+  struct step_under_way {
+    std::chrono::steady_clock::time_point begin;
+    block_layout layout;
+    bool recorded = false;
+  };
+
+  result<step_under_way> start(batch const& work) {
     try {
+      step_under_way now{std::chrono::steady_clock::now(), {}, false};
       auto const rows = std::min({static_cast<std::int64_t>(std::bit_ceil(std::max<std::size_t>(1, work.rows.size()))),
                                   limits_.slots, limits_.step_tokens});
       GPUPLACE_CHECK(inputs_->fill(work, rows));
+      now.layout = inputs_->layout();
+      now.recorded = now.layout.decode && rows <= chosen_at_once_;
+      if (now.recorded) {
+        recorded_step(now.layout).launch(stream_);
+      } else {
+        send(now.layout);
+        stage_->run(now.layout, block_.as<std::int32_t>(), on_);
+      }
+      return now;
+    } catch (...) {
+      return caught("step on cuda:" + std::to_string(gpu_));
+    }
+  }
+
+  result<step_outcome> finish() {
+    GPUPLACE_TRY(auto const step, std::exchange(started_, std::nullopt).value());
+    try {
       step_outcome outcome;
       auto const& requests = inputs_->requests();
       outcome.tokens.resize(requests.size());
       if (std::ranges::any_of(requests, [](auto const& ask) { return ask.logprobs >= 0; }))
         outcome.logprobs.resize(requests.size());
-      auto const layout = inputs_->layout();
-      bool const recorded = layout.decode && rows <= chosen_at_once_;
-      if (recorded) {
-        recorded_step(layout).launch(stream_);
-      } else {
-        send(layout);
-        stage_->run(layout, block_.as<std::int32_t>(), on_);
-      }
       for (std::size_t first = 0; first < requests.size(); first += static_cast<std::size_t>(chosen_at_once_)) {
         auto const count = std::min(requests.size() - first, static_cast<std::size_t>(chosen_at_once_));
-        if (!recorded) choose(layout, static_cast<int>(first), static_cast<int>(count), on_);
+        if (!step.recorded) choose(step.layout, static_cast<int>(first), static_cast<int>(count), on_);
         stream_.wait();
         GPUPLACE_CHECK(take(first, count, outcome));
       }
-      outcome.device_time = std::chrono::steady_clock::now() - begin;
+      stream_.wait();  // a step that samples nothing as well
+      outcome.device_time = std::chrono::steady_clock::now() - step.begin;
       return outcome;
     } catch (...) {
       return caught("step on cuda:" + std::to_string(gpu_));
@@ -161,7 +182,8 @@ private:
       stage_->run(layout, block_.as<std::int32_t>(), on);
       choose(layout, 0, rows, on);
     };
-    stage_->tune(rows, on);
+    send(layout);
+    stage_->tune(layout, block_.as<std::int32_t>(), on);
     whole();  // once as it is: what libraries load at their first call cannot be recorded
     stream_.wait();
     found = cuda::graph::record(stream_, whole);
@@ -218,6 +240,7 @@ private:
   cuda::stream stream_;
   cuda::lane on_;
   std::optional<step_block> inputs_;
+  std::optional<result<step_under_way>> started_;
   cuda::device_memory block_;
   cuda::pinned_memory chosen_, told_;  ///< by the device: tokens, and log-probabilities where asked
   std::optional<cuda_stage> stage_;

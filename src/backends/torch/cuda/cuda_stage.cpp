@@ -6,6 +6,7 @@
 
 #include <c10/util/BFloat16.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -14,9 +15,10 @@ namespace gpuplace::torch_detail {
 
 using cuda::check;
 
-cuda_stage::cuda_stage(cuda_weights weights, model_config const& config, executor_limits const& limits, std::int64_t ring_pages,
-                       dtype type)
-    : weights_(std::move(weights)),
+cuda_stage::cuda_stage(cuda_weights weights, cuda::matmul library, model_config const& config, executor_limits const& limits,
+                       std::int64_t ring_pages, dtype type)
+    : library_(std::move(library)),
+      weights_(std::move(weights)),
       config_(config),
       ring_pages_(ring_pages),
       page_tokens_(limits.page_tokens),
@@ -32,7 +34,6 @@ cuda_stage::cuda_stage(cuda_weights weights, model_config const& config, executo
   check(cudaMemset(keys_, 0, static_cast<std::size_t>(logit_rows_of(limits)) * sizeof(unsigned long long)), "clearing memory");
   fill_rotations(limits);
   check(cudaDeviceSynchronize(), "loading rotations");  // copies from pageable memory may return before they have ended
-  library_.emplace();
 }
 
 std::byte* cuda_stage::take(std::size_t bytes) {
@@ -106,7 +107,7 @@ void cuda_stage::multiply(cuda::product p, std::optional<cuda::product_tiling> c
     return;
   }
   void* const to = p.gated ? gate_up_ : y;
-  library_->multiply({type_, rows, p.outputs, p.inputs, p.add, p.wide}, p.weight, x, to, on.stream);
+  library_.multiply({type_, rows, p.outputs, p.inputs, p.add, p.wide}, p.weight, x, to, on.stream);
   if (p.bias) check(cuda::add_bias(type_, to, p.bias, rows, p.outputs, on), "a bias");
   if (p.gated) check(cuda::gate_multiply(type_, gate_up_, y, rows, p.outputs / 2, p.activation, on), "a gate");
 }
@@ -201,38 +202,68 @@ void cuda_stage::choose(block_layout const& layout, std::int32_t const* block, i
         "choosing tokens");
 }
 
-void cuda_stage::tune(int rows, cuda::lane on) {
+/// Each product alone first, then the best few of each within layers: what a kernel leaves to those around it counts as well.
+void cuda_stage::tune(block_layout const& layout, std::int32_t const* block, cuda::lane on) {
+  auto const rows = static_cast<int>(layout.rows);
+  auto const layers = std::min<std::size_t>(6, weights_.layers.size());  // in turn, so that no weight is found in the cache
   cuda::stopwatch const watch;
-  using alike = std::vector<cuda::product const*>;
-  auto const time = [&](alike const& products, std::optional<cuda::product_tiling> const& tiling, void* x, void* y) {
+  auto const least_of = [&](auto const& run) {
     float least = std::numeric_limits<float>::max();
-    for (int round = 0; round < 3; ++round) {
+    for (int round = 0; round < 4; ++round) {
       watch.start(on.stream);
-      for (auto const* p : products) multiply(*p, tiling, x, y, rows, on);
+      run();
       least = std::min(least, watch.stop(on.stream));
     }
     return least;
   };
-  auto const best = [&](alike const& products, void* x, void* y) {
-    auto const& p = *products.front();
-    auto const [at, added] = tilings_.try_emplace({p.outputs, p.inputs, p.gated, rows});
-    if (!added) return;
-    float least = rows > 1 ? time(products, std::nullopt, x, y) : std::numeric_limits<float>::max();
-    for (auto const& tiling : cuda::tilings_for(type_, p, rows, on))
-      if (auto const now = time(products, tiling, x, y); now < least) least = now, at->second = tiling;
+  using way = std::optional<cuda::product_tiling>;
+  auto const ranked = [&](cuda::product const& p, auto const& run) {
+    std::vector<std::pair<float, way>> all;
+    for (auto const& tiling : cuda::tilings_for(type_, p, rows, on)) all.emplace_back(least_of([&] { run(way(tiling)); }), tiling);
+    if (rows > 1 || all.empty()) all.emplace_back(least_of([&] { run(way{}); }), std::nullopt);
+    std::ranges::stable_sort(all, {}, [](auto const& timed) { return timed.first; });
+    return all;
   };
-  // Layers in turn, so that no weight is found in the cache.
-  constexpr std::size_t enough = 12;
-  auto const each = [&](cuda::product cuda_layer::* which) {
-    alike products;
-    for (std::size_t i = 0; i < std::min(enough, weights_.layers.size()); ++i) products.push_back(&(weights_.layers[i].*which));
-    return products;
+  auto const key_of = [&](cuda::product const& p) { return product_key{p.outputs, p.inputs, p.gated, rows}; };
+
+  struct contest {
+    product_key key;
+    std::vector<std::pair<float, way>> ways;
   };
-  best(each(&cuda_layer::qkv), hidden_, qkv_);
-  best(each(&cuda_layer::output), attended_, delta_);
-  best(each(&cuda_layer::gate_up), hidden_, activated_);
-  best(each(&cuda_layer::down), activated_, delta_);
-  best({&weights_.head}, hidden_, logits_);
+  std::vector<contest> contests;
+  auto const hold = [&](cuda::product cuda_layer::* which, void* x, void* y) {
+    auto const& first = weights_.layers.front().*which;
+    if (tilings_.contains(key_of(first))) return;
+    auto ways = ranked(first, [&](way const& tiling) {
+      for (std::size_t i = 0; i < layers; ++i) multiply(weights_.layers[i].*which, tiling, x, y, rows, on);
+    });
+    tilings_[key_of(first)] = ways.front().second;
+    contests.push_back({key_of(first), std::move(ways)});
+  };
+  hold(&cuda_layer::gate_up, hidden_, activated_);
+  hold(&cuda_layer::down, activated_, delta_);
+  hold(&cuda_layer::qkv, hidden_, qkv_);
+  hold(&cuda_layer::output, attended_, delta_);
+  if (!tilings_.contains(key_of(weights_.head)))
+    tilings_[key_of(weights_.head)] =
+        ranked(weights_.head, [&](way const& tiling) { multiply(weights_.head, tiling, hidden_, logits_, rows, on); })
+            .front()
+            .second;
+
+  constexpr std::size_t finalists = 4;
+  constexpr float close = 1.15f;
+  for (auto const& c : contests) {
+    float least = std::numeric_limits<float>::max();
+    way best = c.ways.front().second;
+    for (std::size_t i = 0; i < std::min(finalists, c.ways.size()) && c.ways[i].first <= close * c.ways.front().first; ++i) {
+      tilings_[c.key] = c.ways[i].second;
+      auto const recorded = cuda::graph::record(on.stream, [&] {
+        for (std::size_t layer = 0; layer < layers; ++layer) run_layer(layer, layout, block, on);
+      });
+      if (auto const now = least_of([&] { recorded.launch(on.stream); }); now < least) least = now, best = c.ways[i].second;
+    }
+    tilings_[c.key] = best;
+  }
 }
 
 void cuda_stage::copy_sequence(slot_id from_slot, slot_id to_slot, std::span<page_id const> from, std::span<page_id const> to,

@@ -28,7 +28,8 @@ inline std::int64_t logit_rows_of(executor_limits const& limits) { return std::c
 class cuda_stage {
 public:
   /// @throws cuda::failure, std::runtime_error
-  cuda_stage(cuda_weights weights, model_config const& config, executor_limits const& limits, std::int64_t ring_pages, dtype type);
+  cuda_stage(cuda_weights weights, cuda::matmul library, model_config const& config, executor_limits const& limits,
+             std::int64_t ring_pages, dtype type);
 
   /// How the kernels of a step are best launched.
   cuda::lane lane_of(block_layout const& layout, cuda::lane on) const;
@@ -44,8 +45,8 @@ public:
   float* logits() const { return logits_; }
   std::int32_t* tokens() const { return tokens_; }
 
-  /// Finds the best tilings of products with `rows` rows, by running them; once for each number of rows.
-  void tune(int rows, cuda::lane on);
+  /// Finds the best tilings of products with so many rows, by running them; once for each number of rows. The block is on the device.
+  void tune(block_layout const& layout, std::int32_t const* block, cuda::lane on);
 
   void copy_sequence(slot_id from_slot, slot_id to_slot, std::span<page_id const> from, std::span<page_id const> to,
                      cudaStream_t on);
@@ -72,6 +73,7 @@ private:
   bool on_ring(std::size_t index) const { return ring_pages_ > 0 && weights_.layers[index].window > 0; }
   std::optional<cuda::product_tiling> tiling_of(cuda::product const& p, int rows) const;
 
+  cuda::matmul library_;
   cuda_weights weights_;
   model_config config_;
   std::int64_t ring_pages_, page_tokens_, context_;
@@ -89,8 +91,7 @@ private:
   struct table {
     float *cosines = nullptr, *sines = nullptr;
   };
-  std::array<table, 2> rotations_;  ///< the second for sliding layers that turn otherwise
-  std::optional<cuda::matmul> library_;
+  std::array<table, 2> rotations_;                                      ///< the second for sliding layers that turn otherwise
   std::map<product_key, std::optional<cuda::product_tiling>> tilings_;  ///< none: cuBLASLt is faster
 };
 

@@ -1,5 +1,7 @@
 #include "weight_upload.hpp"
 
+#include "../mapped_pages.hpp"
+
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
 
@@ -13,7 +15,7 @@
 namespace gpuplace::torch_detail {
 namespace {
 
-constexpr std::size_t buffer_bytes = std::size_t{8} << 20;
+constexpr std::size_t buffer_bytes = std::size_t{4} << 20;
 
 /// At most a buffer of one tensor.
 struct part {
@@ -52,6 +54,7 @@ void convert_from(element_type type, std::byte const* from, std::byte* to, std::
 void stage(part const& p, dtype type, std::byte* to) {
   auto const& view = *p.of->from;
   auto const* const from = view.data.data() + p.first * static_cast<std::size_t>(element_size(view.type));
+  fetch_pages({from, p.count * static_cast<std::size_t>(element_size(view.type))});
   bool const same =
       (view.type == element_type::f32 && type == dtype::fp32) || (view.type == element_type::bf16 && type == dtype::bf16);
   if (same) {
@@ -101,7 +104,7 @@ void upload_all(std::vector<upload> const& what, dtype type, int device) {
       failed = std::current_exception();
     }
   };
-  auto const most = std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, 8);
+  auto const most = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 16);
   std::vector<std::jthread> threads;
   for (std::size_t i = 1; i < std::min(most, parts.size()); ++i) threads.emplace_back(work);
   work();
