@@ -226,7 +226,7 @@ int main(int argc, char** argv) {
   }
   for (int i = 2; i < argc; ++i) {
     int const rows = std::atoi(argv[i]);
-    where.shared_percent = rows > 1 ? 100 : -1;
+    where.shared_percent = 100;
     product_of("qkv", (s.heads + 2 * s.kv_heads) * head_dim, s.hidden, true, false, false, false, rows);
     product_of("o", s.hidden, s.heads * head_dim, false, false, true, false, rows);
     product_of("gate_up", 2 * s.intermediate, s.hidden, true, true, false, false, rows);

@@ -26,7 +26,7 @@ struct demand {
   tied_head head = tied_head::copied;  ///< where a tied head goes; place() sets it from the partition's choice
 
   /// A prompt is prefilled in chunks of at most this many tokens, beside one token of every running sequence.
-  static constexpr std::int64_t prefill_chunk = 512;
+  static constexpr std::int64_t prefill_chunk = 2048;
   constexpr std::int64_t max_step_tokens() const {
     return step_tokens > 0 ? step_tokens : std::max<std::int64_t>(sequences, std::min<std::int64_t>(context, prefill_chunk));
   }

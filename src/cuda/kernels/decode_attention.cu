@@ -312,14 +312,6 @@ decode_cut cut_decode(head_shape const& shape, int rows, bool long_rows, lane on
   return cut;
 }
 
-int shared_percent_of(decode_cut cut, head_shape const& shape, int rows, lane on) {
-  if (!on.early) return -1;
-  constexpr int whole = 228 << 10, beside_the_ring = 11 << 10;
-  int const blocks = (cut.splits * shape.kv_heads * rows + on.processors - 1) / on.processors,
-            block = cut.stages * (shape.head_dim == 64 ? bytes_a_stage<64> : bytes_a_stage<128>)+beside_the_ring;
-  return std::min(100, (blocks + 1) * block * 100 / whole);
-}
-
 bool has_decode_attention(number type, head_shape const& shape, int page_tokens) {
   return type == number::bf16 && std::has_single_bit(static_cast<unsigned>(page_tokens)) &&
          (shape.head_dim == 64 || shape.head_dim == 128) && shape.group() <= most_group;

@@ -142,10 +142,6 @@ struct decode_cut {
 /// Both at once for one token a row, bf16, heads of 64 or 128 numbers, pages of a power of two and groups of up to 8: queries and keys are
 /// turned, the key and value stored, and each row's cache is read once by blocks that a thread-block cluster joins.
 decode_cut cut_decode(head_shape const& shape, int rows, bool long_rows, lane on);
-/// What suits a step with this attention in it: room for one block more than a multiprocessor gets, since those of the kernels around are
-/// there at the same time.
-int shared_percent_of(decode_cut cut, head_shape const& shape, int rows, lane on);
-
 bool has_decode_attention(number type, head_shape const& shape, int page_tokens);
 cudaError_t decode_attention(void const* qkv, head_shape const& shape, rotation const& r, attention_rule const& rule,
                              step_tokens const& tokens, paged_cache const& cache, void* out, decode_cut cut, lane on);
@@ -164,7 +160,7 @@ struct product {
 
 /// What multiplies, and how the work is cut; which is best depends on shape, rows and card.
 struct product_tiling {
-  /// threads: up to 4 rows, each warp reads rows of weights. ring: 2 to 32 in bf16, weights and rows come through shared memory, tensor
+  /// threads: up to 4 rows, each warp reads rows of weights. ring: up to 32 in bf16, weights and rows come through shared memory, tensor
   /// cores multiply, and blocks may share the inputs.
   enum class engine { threads, ring } by = engine::threads;
   int rows = 2;   ///< of weights a warp; of a ring, tiles of 16 a block

@@ -176,7 +176,8 @@ private:
     auto const rows = static_cast<int>(layout.rows);
     auto& found = steps_[{rows, layout.long_rows}];
     if (found) return found;
-    auto const on = stage_->lane_of(layout, on_);
+    auto on = on_;
+    if (on.early) on.shared_percent = 100;  // products and attention both live on rings
     auto const whole = [&] {
       send(layout);
       stage_->run(layout, block_.as<std::int32_t>(), on);

@@ -164,14 +164,6 @@ void cuda_stage::run_layer(std::size_t index, block_layout const& layout, std::i
   finish(w.down, activated_, w.mlp_norm);
 }
 
-cuda::lane cuda_stage::lane_of(block_layout const& layout, cuda::lane on) const {
-  auto const rows = static_cast<int>(layout.rows);
-  if (rows > 1 && on.early) on.shared_percent = 100;
-  else if (layout.decode && cuda::has_decode_attention(type_, shape_, static_cast<int>(page_tokens_)))
-    on.shared_percent = cuda::shared_percent_of(cuda::cut_decode(shape_, rows, layout.long_rows, on), shape_, rows, on);
-  return on;
-}
-
 void cuda_stage::run(block_layout const& layout, std::int32_t const* block, cuda::lane on) {
   check(cuda::embed(type_, weights_.embedding, block, hidden_, static_cast<int>(layout.tokens), static_cast<int>(config_.hidden),
                     embedding_scale_, on,

@@ -31,9 +31,6 @@ public:
   cuda_stage(cuda_weights weights, cuda::matmul library, model_config const& config, executor_limits const& limits,
              std::int64_t ring_pages, dtype type);
 
-  /// How the kernels of a step are best launched.
-  cuda::lane lane_of(block_layout const& layout, cuda::lane on) const;
-
   /// The hidden state of every token of a block that lies on the device.
   void run(block_layout const& layout, std::int32_t const* block, cuda::lane on);
   /// fp32 logits of `count` rows from `first` on, of those that are sampled from; logits() holds them.
