@@ -9,22 +9,14 @@ best of two. Writes bench/results/cuda-decode-GPU-DATE.json.
 """
 import argparse
 import datetime
-import json
-import subprocess
 import time
 from pathlib import Path
 
 import torch
 import transformers
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
-
-
-def ours(program, folder, context, batches):
-    printed = subprocess.run([program, folder, "bf16", str(context), *map(str, batches)], capture_output=True, text=True)
-    if printed.returncode:
-        raise SystemExit(printed.stderr)
-    return [json.loads(line) for line in printed.stdout.splitlines()]
+import comparison
+import machine
 
 
 def theirs(folder, context, batches):
@@ -60,24 +52,21 @@ def main():
     options.add_argument("--output", default="")
     asked = options.parse_args()
     transformers.logging.set_verbosity_error()
-    mine = ours(asked.cuda_bench, asked.folder, asked.context, asked.batches)
+    gpu = machine.gpu_line()
+    mine = comparison.cuda_bench(asked.cuda_bench, asked.folder, asked.context, asked.batches)
     loading, steps = theirs(asked.folder, asked.context, asked.batches)
+    comparison.put_beside(mine, "transformers", steps)
     for row in mine:
         if "batch" in row:
-            row["transformers_step_ms"] = round(steps[row["batch"]], 3)
-            row["times_transformers"] = round(steps[row["batch"]] / row["step_ms"], 2)
             print("batch {batch:3}  {step_ms:7.3f} ms, {of_floor:.1%} of the floor; transformers {transformers_step_ms:7.2f} ms, "
                   "{times_transformers} times".format(**row), flush=True)
         elif "loading_seconds" in row:
             row["transformers_loading_seconds"] = round(loading, 3)
             print("loading {loading_seconds} s; transformers {transformers_loading_seconds} s".format(**row), flush=True)
-    gpu = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem", "--format=csv,noheader", "-i", "0"],
-                         capture_output=True, text=True).stdout.strip()
     name, date = torch.cuda.get_device_name(0).split()[1].lower(), datetime.date.today().isoformat()
-    output = Path(asked.output) if asked.output else RESULTS / f"cuda-decode-{name}-{date}.json"
-    output.write_text(json.dumps(
-        {"date": date, "gpu": gpu, "commit": asked.commit, "model": Path(asked.folder).name, "context": asked.context,
-         "versions": {"torch": torch.__version__, "transformers": transformers.__version__}, "rows": mine}, indent=1) + "\n")
+    output = Path(asked.output) if asked.output else comparison.RESULTS / f"cuda-decode-{name}-{date}.json"
+    comparison.write(output, gpu, asked.commit, asked.folder, asked.context,
+                     {"torch": torch.__version__, "transformers": transformers.__version__}, mine)
 
 
 if __name__ == "__main__":
