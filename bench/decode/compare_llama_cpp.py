@@ -109,7 +109,8 @@ def main():
     options.add_argument("gguf", metavar="GGUF")
     options.add_argument("--llama-cpp", required=True, metavar="FOLDER", help="llama.cpp's build folder")
     options.add_argument("--tokens", type=comparison.positive, default=32, help="that llama.cpp generates in a count (32)")
-    options.add_argument("--llama-options", default="", metavar="TEXT", help="more options of llama-batched-bench, such as --llama-options='-ub 512'")
+    options.add_argument("--llama-options", default="", metavar="TEXT",
+                         help="more options of llama-batched-bench, such as --llama-options='-ub 512'")
     asked = options.parse_args()
     prompt = asked.context - asked.tokens // 2
     if prompt < 1:

@@ -1,4 +1,7 @@
-"""What comparisons say of the machine, and how they run programs. What fails ends the comparison with one message: what, where, what to do."""
+"""What comparisons say of the machine, and how they run programs.
+
+What fails ends the comparison with one message: what, where, what to do.
+"""
 import os
 import shlex
 import signal
@@ -6,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TOLD_LINES = 12  # of what a program that failed had printed
+TOLD_LINES = 30  # of what a program that failed had printed
 
 
 def fail(message):

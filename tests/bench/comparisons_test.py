@@ -1,4 +1,4 @@
-"""The scripts that compare with llama.cpp, vLLM and transformers: right figures from known output, one message for each thing that fails."""
+"""Scripts that compare with llama.cpp, vLLM and transformers: right figures from known output, one message for each thing that fails."""
 import json
 import os
 import sys
@@ -64,7 +64,8 @@ class LlamaCpp(OnAMachine):
 
     def test_a_program_that_fails(self):
         self.machine.prints("llama/bin/llama-batched-bench", "main: error: unable to load model\n", "exit 3", to=">&2")
-        self.refuses(self.machine.llama_cpp(), "llama-batched-bench", "exit status 3", "| main: error: unable to load model", "September 2025")
+        self.refuses(self.machine.llama_cpp(), "llama-batched-bench", "exit status 3", "| main: error: unable to load model",
+                     "September 2025")
         self.machine.prints("cuda_bench", "cuda_bench: no GPU\n", "exit 1", to=">&2")
         self.refuses(self.machine.llama_cpp(), "exit status 1", "| cuda_bench: no GPU")
         self.machine.prints("cuda_bench", "", "kill -9 $$")

@@ -1,6 +1,5 @@
-"""A machine made of files: shell scripts in place of nvidia-smi, cuda_bench and llama.cpp, packages in place of vLLM, torch and transformers.
-
-What they print has the form of the programs' own output.
+"""A machine made of files: shell scripts in place of nvidia-smi, cuda_bench and llama.cpp, packages in place of vLLM, torch and
+transformers. What they print has the form of the programs' own output.
 """
 import contextlib
 import importlib
@@ -39,7 +38,7 @@ def batched_row(batch, step_ms, prompt_seconds, prompt=496, tokens=32):
         "t": prompt_seconds + seconds, "speed": batch * (prompt + tokens) / (prompt_seconds + seconds)})
 
 
-BATCHED = "\n".join([batched_row(1, 6.50, 0.05), batched_row(1, 6.25, 0.04), batched_row(8, 9.60, 0.20), batched_row(8, 9.00, 0.16)]) + "\n\n\n"
+BATCHED = "\n".join(batched_row(*figures) for figures in ((1, 6.50, 0.05), (1, 6.25, 0.04), (8, 9.60, 0.20), (8, 9.00, 0.16))) + "\n\n\n"
 
 # A clock that only the model moves: a step of n sequences takes 4 + n / 8 ms, a prompt's token 20 us.
 VLLM = """
@@ -130,7 +129,8 @@ class Machine:
     def run_within(self, script, *arguments, packages=True):
         """The same in this process, which takes a tenth of the time."""
         out, err, status = io.StringIO(), io.StringIO(), 0
-        with mock.patch.dict(os.environ, self.environment(packages), clear=True), mock.patch.object(sys, "argv", [script, *map(str, arguments)]), \
+        words = [script, *map(str, arguments)]
+        with mock.patch.dict(os.environ, self.environment(packages), clear=True), mock.patch.object(sys, "argv", words), \
                 contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
                 importlib.import_module(script.removesuffix(".py")).main()
@@ -144,7 +144,8 @@ class Machine:
         return "--cuda-bench", self.folder / "cuda_bench", "--batches", 1, 8, "--output", self.output, "--gpu", 3
 
     def llama_cpp(self, *more, run=None):
-        return (run or self.run_within)("compare_llama_cpp.py", self.model, self.gguf, "--llama-cpp", self.folder / "llama", *self.own(), *more)
+        return (run or self.run_within)("compare_llama_cpp.py", self.model, self.gguf, "--llama-cpp", self.folder / "llama",
+                                        *self.own(), *more)
 
     def vllm(self, *more, run=None, **options):
         return (run or self.run_within)("compare_vllm.py", self.model, "--python", sys.executable, *self.own(), "--commit", "abc",
