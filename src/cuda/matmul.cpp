@@ -3,8 +3,9 @@
 #include <cublasLt.h>
 
 #include <algorithm>
-
+#include <limits>
 #include <string>
+#include <vector>
 
 #include <dlfcn.h>
 
@@ -92,7 +93,7 @@ struct matmul::state {
     lib().cublasLtDestroy(handle);
   }
 
-  described const& describe(matmul_shape const& s) {
+  described& describe(matmul_shape const& s) {
     auto const [at, added] = known.try_emplace(s);
     if (!added) return at->second;
     try {
@@ -115,18 +116,32 @@ struct matmul::state {
     check(lib().cublasLtMatrixLayoutCreate(&d.weight, type, inputs, outputs, s.inputs), "describing a product");
     check(lib().cublasLtMatrixLayoutCreate(&d.x, type, inputs, rows, s.inputs), "describing a product");
     check(lib().cublasLtMatrixLayoutCreate(&d.y, s.wide ? CUDA_R_32F : type, outputs, rows, s.outputs), "describing a product");
+    d.how = proposed(d, 1).front();
+  }
+
+  /// Algorithms for a product, what cuBLASLt holds for the best first.
+  std::vector<cublasLtMatmulAlgo_t> proposed(described const& d, int most) {
     cublasLtMatmulPreference_t preference = nullptr;
     check(lib().cublasLtMatmulPreferenceCreate(&preference), "choosing a product's algorithm");
-    auto const most = workspace_bytes;
-    lib().cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most);
-    cublasLtMatmulHeuristicResult_t found{};
+    auto const room = workspace_bytes;
+    lib().cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room, sizeof room);
+    std::vector<cublasLtMatmulHeuristicResult_t> found(static_cast<std::size_t>(most));
     int count = 0;
     auto const status =
-        lib().cublasLtMatmulAlgoGetHeuristic(handle, d.what, d.weight, d.x, d.y, d.y, preference, 1, &found, &count);
+        lib().cublasLtMatmulAlgoGetHeuristic(handle, d.what, d.weight, d.x, d.y, d.y, preference, most, found.data(), &count);
     lib().cublasLtMatmulPreferenceDestroy(preference);
     check(status, "choosing a product's algorithm");
     if (count == 0) throw std::runtime_error("cuBLASLt knows no algorithm for a product of this shape");
-    d.how = found.algo;
+    std::vector<cublasLtMatmulAlgo_t> all;
+    for (int i = 0; i < count; ++i) all.push_back(found[static_cast<std::size_t>(i)].algo);
+    return all;
+  }
+
+  void run(described const& d, bool add, void const* weight, void const* x, void* y, cudaStream_t on) {
+    float const one = 1, keep = add ? 1 : 0;
+    check(lib().cublasLtMatmul(handle, d.what, &one, weight, d.weight, x, d.x, &keep, y, d.y, y, d.y, &d.how, workspace.as<void>(),
+                               workspace.size(), on),
+          "a product");
   }
 };
 
@@ -135,12 +150,25 @@ matmul::~matmul() = default;
 matmul::matmul(matmul&&) noexcept = default;
 matmul& matmul::operator=(matmul&&) noexcept = default;
 
+void matmul::tune(matmul_shape const& shape, void const* weight, void const* x, void* y, cudaStream_t on) {
+  constexpr int candidates = 8, rounds = 4;
+  auto& d = state_->describe(shape);
+  stopwatch const watch;
+  auto best = d.how;
+  float least = std::numeric_limits<float>::max();
+  for (auto const& how : state_->proposed(d, candidates)) {
+    d.how = how;
+    for (int round = 0; round < rounds; ++round) {
+      watch.start(on);
+      state_->run(d, shape.add, weight, x, y, on);
+      if (auto const now = watch.stop(on); now < least) least = now, best = how;
+    }
+  }
+  d.how = best;
+}
+
 void matmul::multiply(matmul_shape const& shape, void const* weight, void const* x, void* y, cudaStream_t on) {
-  auto const& d = state_->describe(shape);
-  float const one = 1, keep = shape.add ? 1 : 0;
-  check(lib().cublasLtMatmul(state_->handle, d.what, &one, weight, d.weight, x, d.x, &keep, y, d.y, y, d.y, &d.how,
-                             state_->workspace.as<void>(), state_->workspace.size(), on),
-        "a product");
+  state_->run(state_->describe(shape), shape.add, weight, x, y, on);
 }
 
 }  // namespace gpuplace::cuda

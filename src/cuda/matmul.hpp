@@ -28,6 +28,9 @@ public:
   matmul(matmul&&) noexcept;
   matmul& operator=(matmul&&) noexcept;
 
+  /// Times the algorithms that cuBLASLt proposes for a shape, and keeps the fastest for what comes: y is overwritten.
+  void tune(matmul_shape const& shape, void const* weight, void const* x, void* y, cudaStream_t on);
+
   void multiply(matmul_shape const& shape, void const* weight, void const* x, void* y, cudaStream_t on);
 
 private:

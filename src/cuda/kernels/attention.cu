@@ -3,7 +3,7 @@
 namespace gpuplace::cuda {
 namespace {
 
-constexpr int threads = 128, warps = threads / 32, tile = 64, heads_a_block = 8;
+constexpr int threads = 128, warps = threads / 32, tile = 64, warps_a_block = 4;
 
 __device__ __forceinline__ std::int64_t cache_row(paged_cache const& cache, int row, int position) {
   return static_cast<std::int64_t>(cache.pages[static_cast<std::int64_t>(row) * cache.stride + position / cache.page_tokens]) *
@@ -11,57 +11,78 @@ __device__ __forceinline__ std::int64_t cache_row(paged_cache const& cache, int 
          position % cache.page_tokens;
 }
 
-/// One warp a head, several heads of a token a block: norm, rotation, and for keys and values the cache. A lane has `each` pairs of
-/// numbers that turn together, `n` neighbours at a time.
-template <class T, int n, int each>
+/// Norm, rotation, and for keys and values the cache: a warp has `heads` heads of a token, which are all read before the first is turned.
+/// A lane has `each` pairs of numbers of a head that turn together, `n` neighbours at a time.
+template <class T, int heads, int n, int each>
 __global__ void rotate_and_store_heads(T* qkv, head_shape shape, rotation r, step_tokens tokens, paged_cache cache) {
   let_next_start();
   wait_for_previous();
-  int const token = blockIdx.x, h = blockIdx.y * heads_a_block + threadIdx.y, lane = threadIdx.x, d = shape.head_dim, half = d / 2;
+  int const token = blockIdx.x, first = (blockIdx.y * warps_a_block + threadIdx.y) * heads, lane = threadIdx.x, d = shape.head_dim,
+            half = d / 2, all = shape.heads + 2 * shape.kv_heads;
   int const position = tokens.positions[token], row = tokens.rows ? tokens.rows[token] : token;
-  if (position < 0 || h >= shape.heads + 2 * shape.kv_heads) return;
-  bool const is_query = h < shape.heads, is_value = h >= shape.heads + shape.kv_heads;
-  T* const x = qkv + static_cast<std::int64_t>(token) * shape.width() + h * d;
-  T* to = x;
-  if (!is_query) {
-    auto* const side = static_cast<T*>(is_value ? cache.values : cache.keys);
-    to = side + (cache_row(cache, row, position) * shape.kv_heads + (h - shape.heads) % shape.kv_heads) * d;
-  }
-  auto const& norm = is_query ? r.query : r.key;
-  float low[each][n], high[each][n], squares = 0;
+  if (position < 0 || first >= all) return;
+  T* const x = qkv + static_cast<std::int64_t>(token) * shape.width();
+  float low[heads][each][n], high[heads][each][n];
 #pragma unroll
-  for (int u = 0; u < each; ++u) {
-    int const i = (lane + 32 * u) * n;
-    if (i >= half) continue;
-    load(x + i, low[u]);
-    load(x + half + i, high[u]);
+  for (int k = 0; k < heads; ++k)
 #pragma unroll
-    for (int j = 0; j < n; ++j) squares += low[u][j] * low[u][j] + high[u][j] * high[u][j];
-  }
-  bool const normed = norm.weight && !is_value;
-  float const scale = normed ? rsqrtf(lane_sum(squares) / static_cast<float>(d) + norm.epsilon) : 1.0f;
-#pragma unroll
-  for (int u = 0; u < each; ++u) {
-    int const i = (lane + 32 * u) * n;
-    if (i >= half) continue;
-    if (normed) {
-      auto const* const weight = static_cast<T const*>(norm.weight);
-      for (int j = 0; j < n; ++j) {
-        low[u][j] = widen(normalised(low[u][j], scale, weight[i + j], norm.offset));
-        high[u][j] = widen(normalised(high[u][j], scale, weight[half + i + j], norm.offset));
+    for (int u = 0; u < each; ++u)
+      if (int const i = (lane + 32 * u) * n; i < half && first + k < all) {
+        load(x + (first + k) * d + i, low[k][u]);
+        load(x + (first + k) * d + half + i, high[k][u]);
       }
-    }
-    if (!is_value) {
+  float cosine[each][n], sine[each][n];
+#pragma unroll
+  for (int u = 0; u < each; ++u)
+    if (int const i = (lane + 32 * u) * n; i < half) {
       auto const angle = static_cast<std::int64_t>(position) * half + i;
-#pragma unroll
-      for (int j = 0; j < n; ++j) {
-        float const a = low[u][j], b = high[u][j], cosine = r.cosines[angle + j], sine = r.sines[angle + j];
-        low[u][j] = a * cosine - b * sine;
-        high[u][j] = b * cosine + a * sine;
-      }
+      load(r.cosines + angle, cosine[u]);
+      load(r.sines + angle, sine[u]);
     }
-    store(to + i, low[u]);
-    store(to + half + i, high[u]);
+  auto const cell = cache_row(cache, row, position) * shape.kv_heads;
+#pragma unroll
+  for (int k = 0; k < heads; ++k) {
+    int const h = first + k;
+    if (h >= all) continue;
+    bool const is_query = h < shape.heads, is_value = h >= shape.heads + shape.kv_heads;
+    auto const& norm = is_query ? r.query : r.key;
+    float scale = 1;
+    bool const normed = norm.weight && !is_value;
+    if (normed) {
+      float squares = 0;
+#pragma unroll
+      for (int u = 0; u < each; ++u)
+        if ((lane + 32 * u) * n < half) {
+#pragma unroll
+          for (int j = 0; j < n; ++j) squares += low[k][u][j] * low[k][u][j] + high[k][u][j] * high[k][u][j];
+        }
+      scale = rsqrtf(lane_sum(squares) / static_cast<float>(d) + norm.epsilon);
+    }
+    T* to = x + h * d;
+    if (!is_query) to = static_cast<T*>(is_value ? cache.values : cache.keys) + (cell + (h - shape.heads) % shape.kv_heads) * d;
+#pragma unroll
+    for (int u = 0; u < each; ++u) {
+      int const i = (lane + 32 * u) * n;
+      if (i >= half) continue;
+      if (normed) {
+        auto const* const weight = static_cast<T const*>(norm.weight);
+#pragma unroll
+        for (int j = 0; j < n; ++j) {
+          low[k][u][j] = widen(normalised(low[k][u][j], scale, weight[i + j], norm.offset));
+          high[k][u][j] = widen(normalised(high[k][u][j], scale, weight[half + i + j], norm.offset));
+        }
+      }
+      if (!is_value) {
+#pragma unroll
+        for (int j = 0; j < n; ++j) {
+          float const a = low[k][u][j], b = high[k][u][j];
+          low[k][u][j] = a * cosine[u][j] - b * sine[u][j];
+          high[k][u][j] = b * cosine[u][j] + a * sine[u][j];
+        }
+      }
+      store(to + i, low[k][u]);
+      store(to + half + i, high[k][u]);
+    }
   }
 }
 
@@ -134,15 +155,16 @@ __global__ void attend_token(T const* qkv, head_shape shape, attention_rule rule
 
 cudaError_t rotate_and_store(number type, void* qkv, head_shape const& shape, rotation const& r, step_tokens const& tokens,
                              paged_cache const& cache, lane on) {
-  int const heads = shape.heads + 2 * shape.kv_heads, half = shape.head_dim / 2;
+  int const all = shape.heads + 2 * shape.kv_heads, half = shape.head_dim / 2;
   return by_number(type, [&]<class T>(T) {
-    auto const start = [&](auto kernel) {
-      return launch(kernel, dim3(tokens.count, (heads + heads_a_block - 1) / heads_a_block), dim3(32, heads_a_block), 0, on, 1,
+    auto const start = [&](auto kernel, int heads) {
+      int const a_block = warps_a_block * heads;
+      return launch(kernel, dim3(tokens.count, (all + a_block - 1) / a_block), dim3(32, warps_a_block), 0, on, 1,
                     static_cast<T*>(qkv), shape, r, tokens, cache);
     };
-    if (half % 2 == 0 && half <= 64) return start(rotate_and_store_heads<T, 2, 1>);
-    if (half % 2 == 0 && half <= 128) return start(rotate_and_store_heads<T, 2, 2>);
-    if (half <= 256) return start(rotate_and_store_heads<T, 1, 8>);
+    if (half % 2 == 0 && half <= 64) return start(rotate_and_store_heads<T, 4, 2, 1>, 4);
+    if (half % 2 == 0 && half <= 128) return start(rotate_and_store_heads<T, 2, 2, 2>, 2);
+    if (half <= 256) return start(rotate_and_store_heads<T, 1, 1, 8>, 1);
     return cudaErrorInvalidValue;
   });
 }

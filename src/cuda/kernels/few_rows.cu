@@ -196,7 +196,7 @@ using engine = product_tiling::engine;
 
 bool can_multiply(number type, product const& p, engine by, int rows) {
   if (by == engine::threads) return rows <= 4 && p.inputs * bytes_of(type) % 16 == 0;
-  return type == number::bf16 && rows <= streamed_rows && p.inputs % 8 == 0;
+  return type == number::bf16 && rows > 1 && rows <= streamed_rows && p.inputs % 8 == 0;
 }
 
 }  // namespace

@@ -160,7 +160,7 @@ struct product {
 
 /// What multiplies, and how the work is cut; which is best depends on shape, rows and card.
 struct product_tiling {
-  /// threads: up to 4 rows, each warp reads rows of weights. ring: up to 32 in bf16, weights and rows come through shared memory, tensor
+  /// threads: up to 4 rows, each warp reads rows of weights. ring: 2 to 32 in bf16, weights and rows come through shared memory, tensor
   /// cores multiply, and blocks may share the inputs.
   enum class engine { threads, ring } by = engine::threads;
   int rows = 2;   ///< of weights a warp; of a ring, tiles of 16 a block

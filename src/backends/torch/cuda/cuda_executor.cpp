@@ -127,6 +127,9 @@ private:
       if (now.recorded) {
         recorded_step(now.layout).launch(stream_);
       } else {
+        // Most steps of long prompts are full ones: those are worth the time.
+        if (now.layout.tokens == limits_.step_tokens && !std::exchange(prompts_tuned_, true))
+          stage_->tune_prompts(static_cast<int>(now.layout.tokens), on_);
         send(now.layout);
         stage_->run(now.layout, block_.as<std::int32_t>(), on_);
       }
@@ -177,7 +180,8 @@ private:
     auto& found = steps_[{rows, layout.long_rows}];
     if (found) return found;
     auto on = on_;
-    if (on.early) on.shared_percent = 100;  // products and attention both live on rings
+    // Rings of products want all of it; a single row has none but attention's, and cache is of use to it (measured on an H100).
+    if (on.early) on.shared_percent = rows == 1 ? 65 : 100;
     auto const whole = [&] {
       send(layout);
       stage_->run(layout, block_.as<std::int32_t>(), on);
@@ -246,6 +250,7 @@ private:
   cuda::pinned_memory chosen_, told_;  ///< by the device: tokens, and log-probabilities where asked
   std::optional<cuda_stage> stage_;
   std::map<std::pair<int, bool>, cuda::graph> steps_;  ///< of so many rows, short or long
+  bool prompts_tuned_ = false;
   std::vector<float> fetched_;
   logits_observer observer_;
   boost::asio::thread_pool thread_;  ///< last: it goes first

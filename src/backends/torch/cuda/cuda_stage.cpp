@@ -258,6 +258,17 @@ void cuda_stage::tune(block_layout const& layout, std::int32_t const* block, cud
   }
 }
 
+void cuda_stage::tune_prompts(int tokens, cuda::lane on) {
+  auto const& layer = weights_.layers.front();
+  auto const time = [&](cuda::product const& p, void* x, void* y) {
+    library_.tune({type_, tokens, p.outputs, p.inputs, p.add, p.wide}, p.weight, x, y, on.stream);
+  };
+  time(layer.qkv, normed_, qkv_);
+  time(layer.output, attended_, delta_);
+  time(layer.gate_up, normed_, gate_up_);
+  time(layer.down, activated_, delta_);
+}
+
 void cuda_stage::copy_sequence(slot_id from_slot, slot_id to_slot, std::span<page_id const> from, std::span<page_id const> to,
                                cudaStream_t on) {
   auto const page = static_cast<std::size_t>(page_tokens_ * config_.kv_heads * config_.head_dim * cuda::bytes_of(type_));

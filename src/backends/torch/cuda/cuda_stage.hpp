@@ -45,6 +45,9 @@ public:
   /// Finds the best tilings of products with so many rows, by running them; once for each number of rows. The block is on the device.
   void tune(block_layout const& layout, std::int32_t const* block, cuda::lane on);
 
+  /// The same for a step of prompts with so many tokens, whose products are the library's.
+  void tune_prompts(int tokens, cuda::lane on);
+
   void copy_sequence(slot_id from_slot, slot_id to_slot, std::span<page_id const> from, std::span<page_id const> to,
                      cudaStream_t on);
 
