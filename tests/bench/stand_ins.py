@@ -69,10 +69,11 @@ class LLM:
         return [Answer(tokens - self.short) for _ in prompts]
 """
 TORCH = """
-import sys
-from unittest.mock import MagicMock
-stand_in = MagicMock(__version__="2.0", **{"cuda.get_device_name.return_value": "NVIDIA H100 80GB HBM3"})
-sys.modules[__name__] = stand_in
+__version__ = "2.0"
+
+def __getattr__(name):
+    from unittest.mock import MagicMock
+    return MagicMock(**{"get_device_name.return_value": "NVIDIA H100 80GB HBM3"})
 """
 TRANSFORMERS = """
 import sys
