@@ -50,6 +50,20 @@ TEST(place, target_and_drafter_as_the_document_draws_them) {
   EXPECT_EQ(p.models[1].how, coupling::speculative);
 }
 
+TEST(place, a_gpu_gives_up_what_its_context_takes_and_a_cpu_slot_does_not) {
+  auto const beside_units = [](device_group const& machine) {
+    auto const p = place(machine, t::one(t::small_model(6), {.context = 64}), one_group{}, even{},
+                         {.memory = {.fixed = 100_MiB, .context = 1_GiB}});
+    auto const& s = p.value().models[0].replicas[0].stages[0];
+    return p->devices[0].used_bytes - s.weight_bytes - s.kv_bytes - s.workspace_bytes;
+  };
+  EXPECT_EQ(beside_units(t::gpus(1, 4_GiB)), 1_GiB);
+  device slot;
+  slot.id = {device_kind::cpu, 0, {}};
+  slot.capacity = 4_GiB;
+  EXPECT_EQ(beside_units(device_group({slot}, nullptr)), 100_MiB);
+}
+
 TEST(place, never_exceeds_a_limit_and_grants_all_that_is_left) {
   std::mt19937 random(7);
   int placed = 0;

@@ -53,4 +53,14 @@ inline std::vector<stage_memory> memory_of(stages const& spans, std::span<unit c
   return needs;
 }
 
+namespace detail {
+
+/// What a backend runs on where it runs on devices of this group: a GPU anywhere makes it load what GPUs want.
+inline device_kind backend_kind_of(device_group const& group) {
+  for (std::size_t i = 0; i < group.size(); ++i)
+    if (group[i].id.kind == device_kind::cuda) return device_kind::cuda;
+  return device_kind::cpu;
+}
+
+}  // namespace detail
 }  // namespace gpuplace

@@ -92,10 +92,10 @@ inline result<void> validate(plan const& p, std::vector<model_description> const
       for (std::size_t s = 0; s < spans.size(); ++s) used[spans[s].device] += needs[s].total();
     }
   }
+  auto const base = profile.base(detail::backend_kind_of(view));
   for (auto const& [d, need] : used)
-    if (need + profile.base() > view.capacity(d))
-      return error{errc::does_not_fit,
-                   "the plan needs " + to_string(need + profile.base()) + ", there are " + to_string(view.capacity(d)),
+    if (need + base > view.capacity(d))
+      return error{errc::does_not_fit, "the plan needs " + to_string(need + base) + ", there are " + to_string(view.capacity(d)),
                    to_string(view[d].id), "plan again on this machine, or free memory there"};
   return {};
 }

@@ -25,7 +25,7 @@ inline replica describe_replica(placed_replica const& placed, model_demand const
   described.adapters = placed.serves.adapters;
   described.micro_batches = static_cast<int>(placed.micro_batches);
   described.stages.reserve(placed.spans.size());
-  auto const base = demanded.load.weights_only ? bytes{} : options.memory.base();
+  auto const base = demanded.load.weights_only ? bytes{} : options.memory.base(backend_kind_of(view));
   for (std::size_t i = 0; i < placed.spans.size(); ++i) {
     auto const& span = placed.spans[i];
     auto const at = placed.positions[span.device];
@@ -62,7 +62,8 @@ inline plan assemble(carried_out const& carried, workload const& work, device_gr
     made.models[r.model].replicas.push_back(describe_replica(r, work.models[r.model], carried, view, options));
   made.devices.reserve(view.size());
   for (std::size_t d = 0; d < view.size(); ++d) {
-    auto const base = carried.use[d].used && !work.models.front().load.weights_only ? options.memory.base() : bytes{};
+    auto const base =
+        carried.use[d].used && !work.models.front().load.weights_only ? options.memory.base(backend_kind_of(view)) : bytes{};
     made.devices.push_back({.id = view[d].id,
                             .name = view[d].name,
                             .uuid = view[d].uuid,

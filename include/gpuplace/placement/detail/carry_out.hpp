@@ -81,10 +81,10 @@ inline error overfull(device const& on, stage_memory const& placed, bytes base, 
 
 /// What a backend takes of a device on which `load` has stages, beside what their units take: its base, and the step's share of
 /// each stage. A head that returns to the embedding's device makes two stages there.
-inline bytes backend_share(demand const& load, memory_profile const& profile, bool head_returns) {
+inline bytes backend_share(demand const& load, memory_profile const& profile, device_kind on, bool head_returns) {
   if (load.weights_only) return {};
   auto const stage = profile.round_up(profile.per_step_token * load.max_step_tokens()) + profile.granularity - bytes{1};
-  return profile.base() + stage * (head_returns ? 2 : 1);
+  return profile.base(on) + stage * (head_returns ? 2 : 1);
 }
 
 /// `group` under what its limits leave: partitions fill up to them and know of no backend and no other model.
@@ -186,11 +186,12 @@ result<carried_out> carry_out(candidate const& proposal, workload const& work, d
                  "allocation", "an allocation proposes groups for every model of the workload"};
   carried_out made{{}, std::vector<device_use>(view.size())};
   known_replicas repeated;
-  auto const base = work.models.front().load.weights_only ? bytes{} : options.memory.base();
+  auto const base = work.models.front().load.weights_only ? bytes{} : options.memory.base(backend_kind_of(view));
   for (std::size_t m = 0; m < work.models.size(); ++m) {
     auto const& units = work.models[m].model.units;
     auto const& load = work.models[m].load;
-    auto const share = backend_share(load, options.memory, units.back().tied && load.head == tied_head::shared);
+    auto const share =
+        backend_share(load, options.memory, backend_kind_of(view), units.back().tied && load.head == tied_head::shared);
     for (std::size_t r = 0; r < proposal.models[m].size(); ++r) {
       auto const& group = proposal.models[m][r];
       GPUPLACE_TRY(auto positions, positions_of(group, view, proposal));
