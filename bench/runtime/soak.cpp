@@ -77,7 +77,7 @@ void add_options(CLI::App& app, soak_options& o) {
   app.add_option("--host-growth", o.most_host_growth, "MiB that the process may grow by after the first tenth of the requests")
       ->capture_default_str();
   app.add_option("--device-growth", o.most_device_growth,
-                 "MiB that each GPU's used memory may grow by meanwhile; other processes on it count")
+                 "MiB that the GPUs' used memory may grow by meanwhile; other processes on them count")
       ->capture_default_str();
   app.add_option("--patience", o.patience, "Seconds without any end after which the requests left count as lost")
       ->capture_default_str();
