@@ -46,8 +46,11 @@ struct soaked {
 soaked run(soak_settings with, std::size_t replicas, double pool, std::optional<std::size_t> lost_after = {}) {
   boost::asio::io_context loop;
   simulated_backend backend{virtual_clock(loop)};
-  auto const view =
-      uniform_group(replicas, 80_GiB, {.kind = path_kind::nvlink, .nvlinks = 4, .bandwidth = gigabytes_per_second{80}});
+  device card;
+  card.id.kind = device_kind::cuda;
+  card.capacity = 80_GiB;
+  card.memory_bandwidth = gigabytes_per_second{3000};
+  auto const view = uniform_group(replicas, card, {.kind = path_kind::nvlink, .nvlinks = 4, .bandwidth = gigabytes_per_second{80}});
   workload work;
   work.models.push_back(
       {"model", describe(preset_config("qwen3-1.7b").value(), dtype::bf16, "qwen3-1.7b", "preset:qwen3-1.7b"), {}});
@@ -73,7 +76,7 @@ soak_settings few() {
   with.requests = 600;
   with.in_flight = 80;
   with.stop = stop_by_token();
-  with.time_limit = seconds{0.02};
+  with.time_limit = seconds{0.2};
   return with;
 }
 
