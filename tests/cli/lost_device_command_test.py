@@ -81,6 +81,25 @@ class LostDevice(unittest.TestCase):
         self.assertRegex(again.stderr, r"going on with a run that has answered \d+ of 24 prompts")
         self.assertEqual(self.answers(self.rows()), self.whole())
 
+    def test_memory_that_runs_out_in_a_step_ends_the_prompts_of_that_step_alone(self):
+        whole = self.whole()
+        for devices in (1, 2):
+            with self.subTest(devices=devices):
+                self.output.unlink(missing_ok=True)
+                done = self.run_with("losing(cpu:0,9,memory)", devices=devices)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                rows = self.rows()
+                self.assertEqual([r["index"] for r in rows], list(range(COUNT)))
+                failed = [r for r in rows if "error" in r]
+                self.assertTrue(1 <= len(failed) <= 4, failed)
+                for row in failed:
+                    self.assertIn("memory ran out", row["error"])
+                    self.assertIn("lower --max-num-seqs", row["error"])
+                answered = {r["index"]: r for r in self.answers(rows) if "error" not in r}
+                self.assertEqual(list(answered.values()), [r for r in whole if r["index"] in answered])
+                self.assertIn(f"{len(failed)} prompts have no answer", done.stderr)
+                self.assertIn("step on cpu:0: memory ran out", done.stderr)
+
 
 class LostReplicas(unittest.TestCase):
     """With a backend that repeats each prompt and loses its devices after so many answers."""

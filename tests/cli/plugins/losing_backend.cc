@@ -1,5 +1,6 @@
 // A plugin for the command's tests: --backend 'losing(DEVICE,STEPS)' runs every replica until those on DEVICE have taken STEPS
 // steps; from then on that device is lost. An answer repeats its prompt, whichever replica gives it.
+// 'losing(DEVICE,STEPS,memory)' runs out of memory in the one step after those, and goes on.
 
 #include <gpuplace/plugin.hpp>
 #include <gpuplace/runtime.hpp>
@@ -11,14 +12,28 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
+#include <string>
 #include <unordered_map>
+#include <utility>
 
 namespace {
 
 using namespace gpuplace;
 
-/// Steps left before a device is lost; shared by the replicas that use it.
-using steps_left = std::shared_ptr<std::atomic<std::int64_t>>;
+/// Steps left before a device fails; shared by the replicas that use it.
+struct device_fault {
+  std::atomic<std::int64_t> left;
+  bool of_memory;
+
+  std::optional<error> next(std::string const& device) {
+    auto const now = left.fetch_sub(1);
+    if (of_memory && now == 0) return error{errc::does_not_fit, "memory ran out", "step on " + device, "lower --max-num-seqs"};
+    if (!of_memory && now <= 0) return error{errc::device_lost, "the device fell off the bus", device, {}};
+    return std::nullopt;
+  }
+};
+using steps_left = std::shared_ptr<device_fault>;
 
 class repeating_executor {
 public:
@@ -31,8 +46,7 @@ public:
   void async_step(batch const& work, step_handler handler) {
     state_->timer.expires_after(std::chrono::milliseconds(2));  // long enough that every replica has prompts in flight
     state_->timer.async_wait([s = state_.get(), &work, handler = std::move(handler)](boost::system::error_code) {
-      if (s->left && s->left->fetch_sub(1) <= 0)
-        return handler(error{errc::device_lost, "the device fell off the bus", s->device, {}});
+      if (auto why = s->left ? s->left->next(s->device) : std::nullopt) return handler(*std::move(why));
       step_outcome outcome;
       for (auto const& row : work.rows) s->run(row, outcome.tokens);
       handler(std::move(outcome));
@@ -95,11 +109,12 @@ result<any_backend> make(spec const& asked) {
   GPUPLACE_TRY(auto const device, asked.text(0));
   GPUPLACE_TRY(auto const steps, asked.integer(1, 0));
   GPUPLACE_TRY(auto const lost, parse_device_id(device));
-  return any_backend(losing_backend{lost, std::make_shared<std::atomic<std::int64_t>>(steps)});
+  bool const of_memory = asked.find(2) != nullptr;
+  return any_backend(losing_backend{lost, std::make_shared<device_fault>(steps, of_memory)});
 }
 
 result<void> add(registries& to) {
-  return to.backends.add("losing", "losing(DEVICE,STEPS)", "repeats prompts, and loses a device", make);
+  return to.backends.add("losing", "losing(DEVICE,STEPS[,memory])", "repeats prompts, and loses a device", make);
 }
 
 }  // namespace
