@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -65,6 +66,27 @@ generation_request request_of(std::size_t index, std::int64_t max_tokens) {
 }
 
 }  // namespace
+
+TEST(instance, gives_the_same_tokens_however_many_steps_are_in_flight) {
+  auto const answers = [](std::int64_t steps) {
+    auto limits = small;
+    limits.steps = steps;
+    limits.step_tokens = 8;
+    std::vector<std::future<result<generation>>> all;
+    step_instance instance{threaded_executor(std::make_shared<std::atomic<int>>(0), limits)};
+    for (std::size_t i = 0; i < 40; ++i) {
+      auto request = request_of(i, 1 + static_cast<std::int64_t>(i % 7));
+      request.prompt.resize(3 + i * 5 % 40, 7);
+      all.push_back(async_generate(instance, std::move(request), nullptr, boost::asio::use_future));
+    }
+    std::vector<std::vector<token_id>> tokens;
+    for (auto& a : all) tokens.push_back(a.get().value().tokens);
+    return tokens;
+  };
+  auto const one = answers(1);
+  EXPECT_EQ(answers(2), one);
+  EXPECT_EQ(answers(5), one);
+}
 
 TEST(instance, streams_and_ends_on_the_given_executor) {
   boost::asio::io_context loop;

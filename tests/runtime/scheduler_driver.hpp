@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -99,6 +100,7 @@ struct driver {
 
   bool begin() {
     current = work.next_batch(now);
+    if (current) flying.push_back(current);
     work.drain_released([&](slot_id slot) { executor.release(slot); });
     auto const forked = work.drain_forks([&](slot_fork const& f) -> result<void> {
       ++forks;
@@ -116,14 +118,23 @@ struct driver {
     return current != nullptr;
   }
   void finish() {
-    auto const outcome = executor.step(*current);
+    auto const outcome = executor.step(*flying.front());
     ASSERT_TRUE(outcome) << outcome.error();
     now += seconds{1};
+    end_step(outcome);
+  }
+  void end_step(result<step_outcome> const& outcome) {
+    flying.pop_front();
     work.complete(outcome, now);
     collect();
   }
   void run() {
-    while (begin()) finish();
+    for (;;) {
+      while (begin()) {
+      }
+      if (flying.empty()) return;
+      finish();
+    }
   }
 
   scheduler work;
@@ -131,7 +142,8 @@ struct driver {
   seconds now{0};
   int steps = 0;
   int forks = 0;
-  batch const* current = nullptr;
+  batch const* current = nullptr;   ///< what begin() was given
+  std::deque<batch const*> flying;  ///< begun, and not finished
   std::map<std::uint32_t, std::size_t> by_index;
   std::vector<sequence_id> ids;
   std::vector<generation_request> asked;

@@ -138,16 +138,14 @@ TEST(scheduler, a_failed_step_fails_its_requests_and_the_next_one_runs) {
   driver d(roomy);
   d.submit(request_of(0, 4, 3));
   ASSERT_TRUE(d.begin());
-  d.work.complete(error{errc::unavailable, "lost a message", "step", {}}, d.now);
-  d.collect();
+  d.end_step(error{errc::unavailable, "lost a message", "step", {}});
   EXPECT_EQ(d.ended[0]->error().what, "lost a message");
   d.submit(request_of(1, 4, 3));
   d.run();
   EXPECT_TRUE(*d.ended[1]);
   d.submit(request_of(2, 4, 3));
   ASSERT_TRUE(d.begin());
-  d.work.complete(step_outcome{}, d.now);
-  d.collect();
+  d.end_step(step_outcome{});
   EXPECT_EQ(d.ended[2]->error().code, errc::mismatch);
 }
 
@@ -158,8 +156,7 @@ TEST(scheduler, a_lost_device_ends_everything) {
   d.submit(request_of(0, 4, 3));
   d.submit(request_of(1, 4, 3));
   ASSERT_TRUE(d.begin());
-  d.work.complete(error{errc::device_lost, "no answer", "cuda:1", {}}, d.now);
-  d.collect();
+  d.end_step(error{errc::device_lost, "no answer", "cuda:1", {}});
   EXPECT_EQ(d.ended[0]->error().where, "cuda:1");
   EXPECT_EQ(d.ended[1]->error().code, errc::device_lost);
   EXPECT_FALSE(d.work.load().available);
@@ -167,17 +164,109 @@ TEST(scheduler, a_lost_device_ends_everything) {
   EXPECT_FALSE(d.begin());
 }
 
+TEST(scheduler, shares_sequences_out_over_steps_in_flight) {
+  auto limits = roomy;
+  limits.steps = 2;
+  driver d(limits);
+  for (std::size_t i = 0; i < 8; ++i) d.submit(request_of(i, 4, 20));
+  ASSERT_TRUE(d.begin());
+  d.finish();  // all prompts at once
+  for (int step = 0; step < 12; ++step) {
+    while (d.begin()) EXPECT_EQ(d.current->rows.size(), 4U);
+    EXPECT_EQ(d.flying.size(), 2U);
+    d.finish();
+  }
+  d.run();
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(d.ended[i]->value().tokens, alone(d.asked[i], limits, 1000).tokens);
+}
+
+TEST(scheduler, a_prompts_next_chunk_follows_while_one_is_under_way) {
+  auto limits = roomy;
+  limits.steps = 3;
+  limits.step_tokens = 8;
+  driver d(limits);
+  d.submit(request_of(0, 30, 3));
+  for (std::int64_t const start : {0, 8, 16}) {
+    ASSERT_TRUE(d.begin());
+    EXPECT_EQ(d.current->rows[0].start, start);
+    EXPECT_EQ(d.current->rows[0].samples, 0);
+  }
+  EXPECT_FALSE(d.begin()) << "three steps at most";
+  d.finish();
+  ASSERT_TRUE(d.begin());
+  EXPECT_EQ(d.current->rows[0].samples, 1);
+  d.finish();
+  d.finish();
+  EXPECT_FALSE(d.begin()) << "its first token is not known yet";
+  d.run();
+  EXPECT_EQ(d.ended[0]->value().tokens, alone(d.asked[0], limits, 1000).tokens);
+}
+
+TEST(scheduler, a_cancelled_prompt_keeps_its_pages_until_its_last_step_has_ended) {
+  auto limits = roomy;
+  limits.steps = 2;
+  limits.step_tokens = 8;
+  driver d(limits);
+  d.submit(request_of(0, 30, 3));
+  ASSERT_TRUE(d.begin());
+  ASSERT_TRUE(d.begin());
+  d.work.cancel(d.ids[0], d.now);
+  d.finish();
+  EXPECT_EQ(d.ended[0]->value().reason, finish_reason::cancelled);
+  EXPECT_LT(d.work.pages().free(), limits.kv_pages);
+  d.finish();
+  EXPECT_EQ(d.work.pages().free(), limits.kv_pages);
+  EXPECT_FALSE(d.begin());
+}
+
+TEST(scheduler, a_lost_device_ends_what_other_steps_hold_as_well) {
+  auto limits = roomy;
+  limits.steps = 2;
+  driver d(limits);
+  for (std::size_t i = 0; i < 4; ++i) d.submit(request_of(i, 4, 20));
+  ASSERT_TRUE(d.begin());
+  d.finish();
+  while (d.begin()) {
+  }
+  ASSERT_EQ(d.flying.size(), 2U);
+  error const gone{errc::device_lost, "no answer", "cuda:1", {}};
+  d.end_step(gone);
+  for (auto const& e : d.ended) EXPECT_EQ(e->error().code, errc::device_lost);
+  d.end_step(gone);
+  EXPECT_EQ(d.work.pages().free(), limits.kv_pages);
+}
+
+TEST(scheduler, a_batch_can_be_withdrawn_while_another_runs) {
+  auto limits = roomy;
+  limits.steps = 2;
+  driver d(limits);
+  for (std::size_t i = 0; i < 2; ++i) d.submit(request_of(i, 4, 6));
+  ASSERT_TRUE(d.begin());
+  d.finish();
+  ASSERT_TRUE(d.begin());
+  ASSERT_TRUE(d.begin());
+  d.work.withdraw({errc::unavailable, "no way", "fork", {}});
+  d.flying.pop_back();
+  d.collect();
+  EXPECT_FALSE(d.ended[0]);
+  EXPECT_EQ(d.ended[1]->error().what, "no way");
+  d.run();
+  EXPECT_EQ(d.ended[0]->value().tokens, alone(d.asked[0], limits, 1000).tokens);
+  EXPECT_EQ(d.work.pages().free(), limits.kv_pages);
+}
+
 /// Random requests, cancels and tiny pools: every sequence of tokens is the one the request gets alone.
 TEST(scheduler, agrees_with_requests_run_alone) {
   int forks = 0;
-  for (unsigned seed = 0; seed < 30; ++seed) {
+  for (unsigned seed = 0; seed < 60; ++seed) {
     std::mt19937 random(seed);
     auto const below = [&](unsigned n) { return static_cast<int>(random() % n); };
     executor_limits const limits{.slots = 1 + below(6),
                                  .kv_pages = 16 + below(30),
                                  .page_tokens = 1 + below(5),
                                  .step_tokens = 1 + below(24),
-                                 .context = 16 + below(40)};
+                                 .context = 16 + below(40),
+                                 .steps = 1 + seed % 4};
     token_id const vocabulary = 40;
     driver d(limits, vocabulary);
     std::set<std::size_t> cancelled;
@@ -190,16 +279,18 @@ TEST(scheduler, agrees_with_requests_run_alone) {
         request.min_tokens = std::min<std::int64_t>(below(4), request.max_tokens);
         if (check_request(request, limits)) d.submit(request);
       }
-      bool const running = d.begin();
+      while (d.begin() && below(5) > 0) {
+      }
       if (!d.ids.empty() && below(10) == 0) {
         auto const i = static_cast<std::size_t>(below(static_cast<unsigned>(d.ids.size())));
         if (!d.ended[i]) cancelled.insert(i);
         d.work.cancel(d.ids[i], d.now);
         d.collect();
       }
-      if (running) d.finish();
+      if (!d.flying.empty()) d.finish();
       ASSERT_LT(d.steps, 5000) << "no progress, seed " << seed;
     }
+    d.run();
     EXPECT_EQ(d.work.pages().free(), limits.kv_pages);
     forks += d.forks;
     for (std::size_t i = 0; i < d.asked.size(); ++i) {

@@ -54,19 +54,21 @@ struct slot_fork {
 /// decoding sequence and fills what is left of `step_tokens` with chunks of prompts, oldest request first. A request
 /// is admitted when there is a slot and the pages for its prompt; later pages come one by one, and when none is left
 /// the youngest sequence gives up its own and is computed again later: it loses nothing and repeats nothing.
+/// Where the executor takes several steps at once, running sequences are shared out over them, and the next chunk of a long
+/// prompt follows while the one before is under way.
 /// Of a request with several samples, one computes the prompt and the others fork from it: whole pages of the prompt are
 /// shared, the last one, in which each continues, is copied.
 /// Threads:    none of its own; one call at a time
 /// Complexity: a step is O(its rows), and allocates nothing once warm
 class scheduler {
 public:
-  explicit scheduler(executor_limits const& limits) : limits_(limits), pool_(limits.kv_pages) {
-    assert(limits.slots > 0 && limits.step_tokens > 0 && limits.page_tokens > 0);
+  explicit scheduler(executor_limits const& limits)
+      : limits_(limits), pool_(limits.kv_pages), flights_(static_cast<std::size_t>(limits.steps)) {
+    assert(limits.slots > 0 && limits.step_tokens > 0 && limits.page_tokens > 0 && limits.steps > 0);
     auto const slots = static_cast<std::size_t>(limits.slots);
     for (auto slot = limits.slots; slot-- > 0;) slots_.push_back(static_cast<slot_id>(slot));
     running_.reserve(slots);
-    batch_.rows.reserve(slots);
-    in_batch_.reserve(slots);
+    for (auto& f : flights_) f.work.rows.reserve(slots), f.sequences.reserve(slots);
     events_.reserve(slots);
     forks_.reserve(slots);
   }
@@ -87,12 +89,12 @@ public:
     return id;
   }
 
-  /// Ends a sample: at once, or with the step it takes part in. An id that has ended is ignored.
+  /// Ends a sample: at once, or with the first step it takes part in. An id that has ended is ignored.
   void cancel(sequence_id id, seconds now) {
     if (id.index >= table_.size()) return;
     auto& s = table_[id.index];
-    if (s.reuse != id.reuse || s.state == detail::sequence_state::unused) return;
-    if (s.in_batch) {
+    if (s.reuse != id.reuse || !lives(s)) return;
+    if (s.steps > 0) {
       s.cancelled = true;
     } else {
       end(id.index, finished(s, finish_reason::cancelled, now), {});
@@ -100,40 +102,55 @@ public:
     }
   }
 
-  /// Ends every request as cancelled, whatever step is in flight; complete() must not be called for that step.
+  /// Ends every request as cancelled, whatever steps are in flight; complete() must not be called for them.
   void cancel_all(seconds now) {
-    end_step();
+    while (in_flight()) end_step();
     end_all([&](detail::sequence& s) { return finished(s, finish_reason::cancelled, now); });
   }
 
-  /// The next step's batch; null when there is nothing to do or a step is in flight. It stays as it is until complete().
+  /// The next step's batch; null when there is nothing to do or as many steps are in flight as there may be. It stays as it
+  /// is until complete().
   batch const* next_batch(seconds now) {
-    if (in_flight_) return nullptr;
-    batch_.rows.clear();
+    if (flying_ == flights_.size()) return nullptr;
+    auto& f = flights_[(oldest_ + flying_) % flights_.size()];
+    f.work.rows.clear();
+    f.sequences.clear();
     forks_.clear();
     expire(now);
     auto budget = limits_.step_tokens;
-    bool const had_pages = add_running(budget);
-    if (had_pages) admit(budget);
-    for (auto const i : in_batch_) {
+    bool const had_pages = add_running(f, budget);
+    if (had_pages) admit(f, budget);
+    for (auto const i : f.sequences) {
       auto& s = table_[i];
       if (!std::exchange(s.started, true)) s.first_step = now;
     }
-    in_flight_ = !batch_.rows.empty();
-    return in_flight_ ? &batch_ : nullptr;
+    if (f.work.rows.empty()) return nullptr;
+    ++flying_;
+    return &f.work;
   }
 
-  /// Takes what came of the step. A failed step fails the requests in it, a lost device all requests now and later.
+  /// Takes what came of the oldest step in flight. A failed step fails the requests in it, a lost device all requests now and
+  /// later.
   void complete(result<step_outcome> const& outcome, seconds now) {
-    assert(in_flight_);
-    auto const checked = check_outcome(outcome);
-    if (checked) take_tokens(*outcome, now);
-    else fail_step(checked.error());
+    assert(in_flight());
+    auto const& f = flights_[oldest_];
+    auto const checked = check_outcome(f.work, outcome);
+    if (checked) take_tokens(f, *outcome, now);
+    else fail_step(f, checked.error());
     end_step();
     forget_ended();
   }
 
-  bool in_flight() const { return in_flight_; }
+  /// Fails the requests of the batch that came last, in place of beginning its step.
+  void withdraw(error const& why) {
+    assert(in_flight());
+    auto& f = flights_[(oldest_ + --flying_) % flights_.size()];
+    fail_step(f, why);
+    land(f);
+    forget_ended();
+  }
+
+  bool in_flight() const { return flying_ > 0; }
 
   /// Calls `f(scheduler_event&)` for what happened since the last call, in order. `f` must not call the scheduler.
   template <class F>
@@ -185,6 +202,13 @@ private:
   using state = detail::sequence_state;
   static constexpr seconds never{std::numeric_limits<double>::infinity()};
 
+  struct flight {
+    batch work;
+    std::vector<index> sequences;  ///< whose rows they are
+  };
+
+  static bool lives(detail::sequence const& s) { return s.state == state::waiting || s.state == state::running; }
+
   // ---- taking requests, and ending those whose time is over
 
   sequence_id add(generation_request request, std::size_t sample, seconds now) {
@@ -200,7 +224,7 @@ private:
     s.sample = sample;
     s.tokens.clear();
     s.logprobs.clear();
-    s.computed = 0;
+    s.asked = s.computed = 0;
     s.cancelled = s.started = false;
     s.submitted = now;
     s.first_step = seconds{0};
@@ -214,7 +238,7 @@ private:
     next_deadline_ = never;
     for (index i = 0; i < table_.size(); ++i) {
       auto const& s = table_[i];
-      if (s.state == state::unused || !s.deadline) continue;
+      if (!lives(s) || !s.deadline) continue;
       if (*s.deadline <= now) end(i, timed_out(s), {});
       else next_deadline_ = std::min(next_deadline_, *s.deadline);
     }
@@ -230,26 +254,29 @@ private:
 
   // ---- building a batch
 
-  /// Rows of the sequences that run already. False where one had to give up its pages.
-  bool add_running(std::int64_t& budget) {
+  /// Rows of the sequences that run already, an even share of them where several steps may be in flight. False where one had to
+  /// give up its pages, or has to wait for some.
+  bool add_running(flight& f, std::int64_t& budget) {
     auto decodes = std::count_if(running_.begin(), running_.end(), [&](index i) { return table_[i].pending() == 1; });
+    auto const share = (running_.size() + flights_.size() - 1) / flights_.size();
     bool had_pages = true;
-    for (std::size_t at = 0; at < running_.size() && budget > 0; ++at) {
+    for (std::size_t at = 0; at < running_.size() && budget > 0 && f.sequences.size() < share; ++at) {
       auto& s = table_[running_[at]];
+      if (s.pending() == 0) continue;
       if (s.pending() == 1) --decodes;
       auto const chunk = std::min(s.pending(), s.pending() == 1 ? budget : budget - decodes);
       if (chunk <= 0) continue;
       auto const before = running_.size();
-      bool const grown = grow(running_[at], s.computed + chunk);
-      had_pages = had_pages && running_.size() == before;
+      bool const grown = grow(running_[at], s.asked + chunk);
+      had_pages = had_pages && grown && running_.size() == before;
       if (!grown) break;
-      add_row(running_[at], chunk);
+      add_row(f, running_[at], chunk);
       budget -= chunk;
     }
     return had_pages;
   }
 
-  void admit(std::int64_t& budget) {
+  void admit(flight& f, std::int64_t& budget) {
     while (budget > 0 && !waiting_.empty() && !slots_.empty()) {
       auto const i = waiting_.front();
       auto& s = table_[i];
@@ -258,10 +285,10 @@ private:
       // Beside running sequences, leave each of them a page to grow into: admitting only to preempt would waste prefills.
       auto const shared = prompt.in == detail::no_sequence ? 0 : shared_tokens(s) / limits_.page_tokens;
       auto const needed = pages_for(s.size(), limits_.page_tokens) - shared + static_cast<std::int64_t>(running_.size());
-      if (!running_.empty() && pool_.free() < needed) return;
+      if (pool_.free() < needed && (!running_.empty() || in_flight())) return;
       start(i, prompt.in);
       auto const chunk = std::min(s.pending(), budget);
-      add_row(i, chunk);
+      add_row(f, i, chunk);
       budget -= chunk;
     }
   }
@@ -306,7 +333,7 @@ private:
 
   void share_prompt(index from, index to) {
     auto& s = table_[to];
-    s.computed = shared_tokens(s);
+    s.asked = s.computed = shared_tokens(s);
     for (auto const page : std::span(table_[from].pages).first(static_cast<std::size_t>(s.computed / limits_.page_tokens))) {
       pool_.share(page);
       s.pages.push_back(page);
@@ -314,33 +341,37 @@ private:
     forks_.emplace_back(from, to);
   }
 
-  void add_row(index i, std::int64_t chunk) {
+  void add_row(flight& f, index i, std::int64_t chunk) {
     auto& s = table_[i];
     bool const last = chunk == s.pending();
     auto& row =
-        batch_.rows.emplace_back(batch_row{s.slot, s.computed, s.chunk(chunk), s.pages, last ? 1 : 0, s.request.how, s.stream});
+        f.work.rows.emplace_back(batch_row{s.slot, s.asked, s.chunk(chunk), s.pages, last ? 1 : 0, s.request.how, s.stream});
     if (last && s.request.how.penalised()) row.history = s.tokens, row.prompt_tokens = s.prompt_tokens;
     if (last && s.generated() < s.request.min_tokens) row.forbidden = s.request.end_tokens;
     if (last && s.request.logprobs) row.logprobs = *s.request.logprobs;
-    in_batch_.push_back(i);
-    s.in_batch = true;
+    f.sequences.push_back(i);
+    s.asked += chunk;
+    ++s.steps;
   }
 
-  /// Pages for the first `tokens` of sequence `i`, taken from the youngest where the pool has none. False where `i`
-  /// itself was the youngest and gave up its own.
+  /// Pages for the first `tokens` of sequence `i`, where the pool has none from the youngest that no step in flight holds.
+  /// False where `i` itself was that one and gave up its own, or where it has to wait for a step to end.
   bool grow(index i, std::int64_t tokens) {
     auto const wanted = static_cast<std::size_t>(pages_for(tokens, limits_.page_tokens));
     while (table_[i].pages.size() < wanted) {
       if (auto const page = pool_.take()) {
         table_[i].pages.push_back(*page);
-      } else {
-        auto const youngest = running_.back();
-        running_.pop_back();
-        give_up(youngest);
-        table_[youngest].computed = 0;
-        wait(youngest, true);
-        if (youngest == i) return false;
+        continue;
       }
+      auto at = running_.end() - 1;
+      while (table_[*at].steps > 0 && *at != i) --at;
+      if (table_[*at].steps > 0) return false;
+      auto const k = *at;
+      running_.erase(at);
+      give_up(k);
+      table_[k].asked = table_[k].computed = 0;
+      wait(k, true);
+      if (k == i) return false;
     }
     return true;
   }
@@ -363,10 +394,10 @@ private:
 
   // ---- taking a step's outcome
 
-  result<void> check_outcome(result<step_outcome> const& outcome) const {
+  static result<void> check_outcome(batch const& work, result<step_outcome> const& outcome) {
     if (!outcome) return outcome.error();
     std::size_t expected = 0;
-    for (auto const& row : batch_.rows) expected += static_cast<std::size_t>(row.samples);
+    for (auto const& row : work.rows) expected += static_cast<std::size_t>(row.samples);
     if (outcome->tokens.size() != expected)
       return error{errc::mismatch,
                    "the executor gave " + std::to_string(outcome->tokens.size()) + " tokens for a step that samples " +
@@ -374,7 +405,7 @@ private:
                    "step",
                    {}};
     bool const asked =
-        std::any_of(batch_.rows.begin(), batch_.rows.end(), [](auto const& row) { return row.samples > 0 && row.logprobs >= 0; });
+        std::any_of(work.rows.begin(), work.rows.end(), [](auto const& row) { return row.samples > 0 && row.logprobs >= 0; });
     if (outcome->logprobs.size() != (asked ? expected : 0))
       return error{errc::mismatch,
                    "the executor gave " + std::to_string(outcome->logprobs.size()) + " log-probabilities for " +
@@ -384,16 +415,17 @@ private:
     return {};
   }
 
-  void take_tokens(step_outcome const& outcome, seconds now) {
+  void take_tokens(flight const& f, step_outcome const& outcome, seconds now) {
     std::size_t next = 0;
-    for (std::size_t row = 0; row < in_batch_.size(); ++row) {
-      auto const i = in_batch_[row];
+    for (std::size_t row = 0; row < f.sequences.size(); ++row) {
+      auto const i = f.sequences[row];
       auto& s = table_[i];
-      s.computed += static_cast<std::int64_t>(batch_.rows[row].tokens.size());
-      bool const sampled = batch_.rows[row].samples > 0;
+      s.computed += static_cast<std::int64_t>(f.work.rows[row].tokens.size());
+      bool const sampled = f.work.rows[row].samples > 0;
       auto const at = sampled ? next++ : 0;
+      if (!lives(s)) continue;
       if (s.cancelled) end(i, finished(s, finish_reason::cancelled, now), {});
-      else if (sampled) take_token(i, outcome.tokens[at], batch_.rows[row].logprobs >= 0 ? &outcome.logprobs[at] : nullptr, now);
+      else if (sampled) take_token(i, outcome.tokens[at], f.work.rows[row].logprobs >= 0 ? &outcome.logprobs[at] : nullptr, now);
     }
   }
 
@@ -414,19 +446,27 @@ private:
     return std::span(s.logprobs).last(s.logprobs.empty() ? 0 : fresh.size());
   }
 
-  void fail_step(error const& why) {
+  void fail_step(flight const& f, error const& why) {
     if (why.code == errc::device_lost) {
       lost_ = why;
       end_all([&](detail::sequence&) -> result<generation> { return why; });
     } else {
-      for (auto const i : in_batch_) end(i, why, {});
+      for (auto const i : f.sequences)
+        if (lives(table_[i])) end(i, why, {});
     }
   }
 
   void end_step() {
-    for (auto const i : in_batch_) table_[i].in_batch = false;
-    in_batch_.clear();
-    in_flight_ = false;
+    land(flights_[oldest_]);
+    oldest_ = (oldest_ + 1) % flights_.size();
+    --flying_;
+  }
+
+  /// Lets go of what a step held.
+  void land(flight& f) {
+    for (auto const i : f.sequences)
+      if (--table_[i].steps == 0 && table_[i].state == state::ended) leave(i);
+    f.sequences.clear();
   }
 
   generation finished(detail::sequence const& s, finish_reason reason, seconds now) const {
@@ -445,23 +485,30 @@ private:
   void end(index i, result<generation> how, std::span<token_id const> fresh) {
     auto& s = table_[i];
     events_.push_back({{i, s.reuse}, fresh, fresh_logprobs(s, fresh), std::move(how)});
-    if (s.state == state::running) {
-      give_up(i);
-    } else {
+    if (s.state == state::waiting) {
       waiting_.remove(i);
       waiting_tokens_ -= s.size();
+      table_.remove(i);
+    } else {
+      s.state = state::ended;
+      if (s.steps == 0) leave(i);
     }
-    s.in_batch = false;
+  }
+
+  /// What an ended sequence held.
+  void leave(index i) {
+    give_up(i);
     table_.remove(i);
   }
 
   void forget_ended() {
-    std::erase_if(running_, [&](index i) { return table_[i].state == state::unused; });
+    std::erase_if(running_, [&](index i) { return table_[i].state != state::running; });
   }
 
   template <class How>
   void end_all(How how) {
-    for (auto const i : running_) end(i, how(table_[i]), {});
+    for (auto const i : running_)
+      if (table_[i].state == state::running) end(i, how(table_[i]), {});
     forget_ended();
     while (!waiting_.empty()) end(waiting_.front(), how(table_[waiting_.front()]), {});
   }
@@ -472,10 +519,9 @@ private:
   detail::sequence_table table_;
   detail::sequence_queue waiting_{table_};
   std::int64_t waiting_tokens_ = 0;
-  std::vector<index> running_;  ///< oldest first
-  batch batch_;
-  std::vector<index> in_batch_;  ///< whose rows they are
-  bool in_flight_ = false;
+  std::vector<index> running_;   ///< oldest first
+  std::vector<flight> flights_;  ///< a ring: the steps in flight, and room for more
+  std::size_t oldest_ = 0, flying_ = 0;
   std::optional<error> lost_;
   std::vector<scheduler_event> events_;
   std::vector<slot_id> released_;

@@ -23,6 +23,7 @@ struct executor_limits {
   std::int64_t page_tokens = 16;  ///< tokens a page holds
   std::int64_t step_tokens = 0;   ///< most tokens in one batch
   std::int64_t context = 0;       ///< most tokens of one sequence
+  std::int64_t steps = 1;         ///< in flight at once, which end in the order in which they began
 
   friend bool operator==(executor_limits const&, executor_limits const&) = default;
 };
@@ -46,7 +47,8 @@ concept has_step_context = requires(E& e) {
 };
 
 /// `e.async_step(batch, handler)` starts a step; the batch stays alive and unchanged until the handler runs. Calls come from
-/// the step context, one step at a time. A failed step gives an error: errc::device_lost ends the executor, after any other
+/// the step context, at most limits().steps before the first of them has ended; steps end in the order in which they began,
+/// and each sees what those before it have stored. A failed step gives an error: errc::device_lost ends the executor, after any other
 /// the rows of that step are released and the next step may come.
 template <class E>
 concept has_async_step = requires(E& e, batch const& b, step_handler handler) {

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -124,25 +125,25 @@ private:
   void stepped(result<step_outcome> const& outcome) {
     std::lock_guard const hold(work_mutex_);
     if (stopping_) return;
-    if (outcome) count(outcome->device_time);
+    if (outcome) count(in_step_.front(), outcome->device_time);
+    in_step_.pop_front();
     scheduler_.complete(outcome, now_());
     proceed();
   }
 
-  /// Takes what came in, starts the next step, and only then spends time on telling people.
+  /// Takes what came in, starts what may start, and only then spends time on telling people.
   void proceed() {
     take_inbox();
     while (auto const* next = scheduler_.next_batch(now_())) {
       scheduler_.drain_released([&](slot_id slot) { executor_->release(slot); });
       if (auto const forked = fork_slots(); !forked) {
-        scheduler_.complete(forked.error(), now_());
+        scheduler_.withdraw(forked.error());
         continue;
       }
-      in_step_ = {static_cast<std::int64_t>(next->rows.size()), next->token_count()};
+      in_step_.push_back({static_cast<std::int64_t>(next->rows.size()), next->token_count()});
       executor_->async_step(*next, [weak = this->weak_from_this()](result<step_outcome> outcome) {
         if (auto const self = weak.lock()) self->stepped(outcome);
       });
-      break;
     }
     publish();  // before anybody hears of an end: a router that then looks sees it
     deliver();
@@ -203,11 +204,16 @@ private:
     stream.refuse(std::move(why));
   }
 
-  void count(seconds device_time) {
+  struct step_size {
+    std::int64_t rows = 0;
+    std::int64_t tokens = 0;
+  };
+
+  void count(step_size const& step, seconds device_time) {
     std::lock_guard const hold(statistics_mutex_);
     ++statistics_.steps;
-    statistics_.rows += in_step_.rows;
-    statistics_.tokens += in_step_.tokens;
+    statistics_.rows += step.rows;
+    statistics_.tokens += step.tokens;
     statistics_.busy += device_time;
   }
 
@@ -241,11 +247,7 @@ private:
   bool woken_ = false;  ///< a wake-up is under way
   bool closed_ = false;
 
-  struct step_size {
-    std::int64_t rows = 0;
-    std::int64_t tokens = 0;
-  };
-  step_size in_step_;  ///< of the step in flight
+  std::deque<step_size> in_step_;  ///< of the steps in flight
   mutable std::mutex statistics_mutex_;
   instance_statistics statistics_;
 

@@ -18,7 +18,8 @@ namespace gpuplace::detail {
 using sequence_index = std::uint32_t;
 inline constexpr sequence_index no_sequence = std::numeric_limits<sequence_index>::max();
 
-enum class sequence_state : std::uint8_t { unused, waiting, running };
+/// `ended`: everybody has been told, and steps in flight still hold its slot and pages.
+enum class sequence_state : std::uint8_t { unused, waiting, running, ended };
 
 struct sequence {
   generation_request request;    ///< its prompt moves to `tokens` when the sequence is admitted
@@ -31,11 +32,12 @@ struct sequence {
   sequence_index sibling = no_sequence;  ///< the samples of one request form a ring
   std::int64_t prompt_tokens = 0;
   std::int64_t longest = 0;   ///< most tokens it may reach
+  std::int64_t asked = 0;     ///< tokens that are in the KV cache or, by a step in flight, will be
   std::int64_t computed = 0;  ///< tokens in the KV cache
   std::uint64_t stream = 0;
   slot_id slot = -1;
   sequence_state state = sequence_state::unused;
-  bool in_batch = false;
+  std::int64_t steps = 0;  ///< in flight that it takes part in: several of its prompt, else one
   bool cancelled = false;
   bool started = false;
   seconds submitted{0}, first_step{0};
@@ -44,10 +46,11 @@ struct sequence {
   sequence_index previous = no_sequence, next = no_sequence;
 
   std::int64_t size() const { return tokens.empty() ? prompt_tokens : static_cast<std::int64_t>(tokens.size()); }
-  std::int64_t pending() const { return size() - computed; }
+  /// Tokens that no step has been asked for.
+  std::int64_t pending() const { return size() - asked; }
   std::int64_t generated() const { return size() - prompt_tokens; }
   std::span<token_id const> chunk(std::int64_t count) const {
-    return std::span(tokens).subspan(static_cast<std::size_t>(computed), static_cast<std::size_t>(count));
+    return std::span(tokens).subspan(static_cast<std::size_t>(asked), static_cast<std::size_t>(count));
   }
 };
 
