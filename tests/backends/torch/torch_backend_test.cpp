@@ -1,16 +1,20 @@
 #include <gpuplace/backends/torch.hpp>
 
+#include <gpuplace/runtime/async_generate.hpp>
 #include <gpuplace/testing/backend_contract.hpp>
 #include <gpuplace/weights/open_model.hpp>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <unistd.h>
 
@@ -43,6 +47,39 @@ TEST(torch_backend, climbs_the_contract_of_backends) {
   EXPECT_TRUE(climbed) << climbed.error();
   auto const cancels = testing::check_backend(torch_backend{{.threads = 2}}, settings, backend_level::survives_failure);
   EXPECT_TRUE(cancels) << cancels.error();
+}
+
+TEST(torch_backend, answers_many_requests_alike_whole_and_split) {
+  auto const work = [] {
+    auto made = tiny_work();
+    made.models[0].load.sequences = 6;
+    return made;
+  }();
+  auto const answers = [&](auto const& partition, std::size_t devices) {
+    auto const slots = cpu_slots(devices);
+    auto const made = place(slots, work, one_group{}, partition, place_options{torch_backend{}.memory()});
+    auto const shared = std::make_shared<plan const>(made.value());
+    EXPECT_EQ(shared->models[0].replicas[0].stages.size(), devices);
+    auto instance = torch_backend{{.step_tokens = 16}}.start({shared, 0, 0, work.models[0].model, slots}).value();
+    std::vector<std::future<result<generation>>> all;
+    for (std::size_t i = 0; i < 20; ++i) {
+      generation_request request;
+      request.index = i;
+      for (std::size_t t = 0; t < 3 + i * 7 % 40; ++t) request.prompt.push_back(static_cast<token_id>((i * 13 + t * 5) % 100));
+      request.max_tokens = 4 + static_cast<std::int64_t>(i % 9);
+      request.how.temperature = i % 2 == 0 ? 0 : 0.8;
+      request.n = i % 5 == 0 ? 2 : 1;
+      all.push_back(async_generate(instance, std::move(request), nullptr, boost::asio::use_future));
+    }
+    std::vector<std::vector<token_id>> tokens;
+    for (auto& a : all) {
+      auto const answer = a.get().value();
+      tokens.push_back(answer.tokens);
+      for (auto const& more : answer.more) tokens.push_back(more.tokens);
+    }
+    return tokens;
+  };
+  EXPECT_EQ(answers(even{}, 2), answers(whole{}, 1));
 }
 
 TEST(torch_backend, plans_with_what_it_takes) {

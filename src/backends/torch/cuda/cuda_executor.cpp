@@ -21,6 +21,8 @@
 namespace gpuplace::torch_detail {
 namespace {
 
+constexpr char const* lost_remedy = "start the process again; where it happens again, look for Xid errors in dmesg";
+
 /// What CUDA or cuBLASLt threw, as an error. After all but a shortage of memory the device answers nothing more to this process.
 error caught(std::string where) {
   try {
@@ -29,8 +31,9 @@ error caught(std::string where) {
     if (e.memory())
       return {errc::does_not_fit, e.what(), std::move(where),
               "lower --max-model-len or --max-num-seqs, or end what else runs on this GPU"};
-    return {errc::device_lost, e.what(), std::move(where), {}};
+    return {errc::device_lost, e.what(), std::move(where), lost_remedy};
   } catch (std::exception const& e) {
+    if (cudaPeekAtLastError() != cudaSuccess) return {errc::device_lost, e.what(), std::move(where), lost_remedy};
     return {errc::unsupported, e.what(), std::move(where), {}};
   }
 }
@@ -135,7 +138,9 @@ private:
       }
       return now;
     } catch (...) {
-      return caught("step on cuda:" + std::to_string(gpu_));
+      auto why = caught("step on cuda:" + std::to_string(gpu_));
+      cudaStreamSynchronize(stream_);  // the rows may still be on their way
+      return why;
     }
   }
 
