@@ -40,7 +40,7 @@ TEST(demand, weights_only_asks_for_nothing_else) {
 TEST(demand, the_head_sees_sampled_rows_only) {
   auto head = layer_of(bytes{});
   head.kind = unit_kind::head;
-  EXPECT_EQ(step_rows(layer_of(bytes{}), load_of(4096, 8)), 512);
+  EXPECT_EQ(step_rows(layer_of(bytes{}), load_of(4096, 8)), 2048);
   EXPECT_EQ(step_rows(head, load_of(4096, 8)), 8);
   EXPECT_EQ(workspace_bytes(head, load_of(4096, 8)), bytes{80});
 }

@@ -98,7 +98,7 @@ TEST(data_parallel, makes_replicas_as_large_as_their_memory_asks) {
   auto const made = place(view, seven, data_parallel{}, auto_partition{}).value();
   ASSERT_EQ(made.models[0].replicas.size(), 2U);
   for (auto const& r : made.models[0].replicas) EXPECT_EQ(r.stages.size(), 2U);
-  EXPECT_TRUE(mentions(made.notes, "a replica takes 2 devices: qwen2.5-7b in bf16 needs 14.5 GiB and a device has 12.0 GiB"));
+  EXPECT_TRUE(mentions(made.notes, "a replica takes 2 devices: qwen2.5-7b in bf16 needs 14.6 GiB and a device has 12.0 GiB"));
   EXPECT_TRUE(mentions(made.notes, "4 devices are 2 replicas of 2"));
   auto const refused = place(view, seven, data_parallel{4}, auto_partition{}).error();
   EXPECT_EQ(refused.code, errc::does_not_fit);

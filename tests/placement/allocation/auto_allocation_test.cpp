@@ -78,9 +78,9 @@ TEST(auto_allocation, says_in_a_line_why) {
     return std::ranges::any_of(notes, [&](std::string const& note) { return note.starts_with(words); });
   };
   EXPECT_TRUE(has(reason(t::gpus(1, 80_GiB), "qwen2.5-7b", {}),
-                  "a single device: qwen2.5-7b in bf16 needs 14.5 GiB and a device has 80.0 GiB, and there is no second one"));
+                  "a single device: qwen2.5-7b in bf16 needs 14.6 GiB and a device has 80.0 GiB, and there is no second one"));
   EXPECT_TRUE(has(reason(t::gpus(8, 80_GiB), "qwen2.5-7b", {}),
-                  "data parallel: qwen2.5-7b in bf16 needs 14.5 GiB and a device has 80.0 GiB, so each of 8 replicas"));
+                  "data parallel: qwen2.5-7b in bf16 needs 14.6 GiB and a device has 80.0 GiB, so each of 8 replicas"));
   EXPECT_TRUE(has(reason(t::gpus(8, 80_GiB), "qwen2.5-7b", {.requests = 1}), "a single device: "));
   EXPECT_TRUE(has(reason(t::gpus(8, 80_GiB), "qwen2.5-7b", {.requests = 3}), "data parallel: "));
   EXPECT_TRUE(
