@@ -3,7 +3,8 @@
 
     compare_cuda.py FOLDER [--cuda-bench build/bench/decode/cuda_bench] [--context 512] [--batches 1 2 4 8 32] [--commit HASH]
 
-FOLDER is a checkpoint, such as one of random_model.py. gpuplace: the median of 40 decode steps as its caller sees them, host time included.
+FOLDER is a checkpoint, such as one of random_model.py. gpuplace: the median of the decode steps of a second as their caller sees
+them, host time included.
 transformers: `generate` in bf16 with device_map="cuda", prompts of CONTEXT tokens; the time of 33 new tokens less that of 1, by 32, the
 best of two. Writes bench/results/cuda-decode-GPU-DATE.json.
 """

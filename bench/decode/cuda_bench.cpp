@@ -133,8 +133,8 @@ int main(int argc, char** argv) {
   }
   if (model->config.tied_embeddings) read += stored_bytes(model->config.vocabulary * model->config.hidden, *type);
   auto const begin = std::chrono::steady_clock::now();
-  auto executor =
-      cuda_executor::load(planned, placed, *model, *weights, {.step_tokens = getenv("CHUNK") ? atol(getenv("CHUNK")) : 2048});
+  // As a plan for contexts of so many tokens and more has it, whatever the context here.
+  auto executor = cuda_executor::load(planned, placed, *model, *weights, {.step_tokens = demand::prefill_chunk});
   if (!executor) fail(executor.error());
   double const loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   std::printf("{\"loading_seconds\": %.3f, \"weight_gb\": %.3f, \"loading_gb_s\": %.2f, \"best_read_gb_s\": %.1f}\n", loading,

@@ -16,32 +16,24 @@ using namespace gpuplace::runtime_tests;
 namespace {
 
 /// A paged_executor some of whose steps fail.
-class failing_executor {
+class failing_executor : public paged_executor {
 public:
   using fault = std::function<std::optional<error>(int step)>;
 
   failing_executor(boost::asio::any_io_executor context, executor_limits const& limits, fault fails)
-      : paged_(std::move(context), limits), state_(std::make_shared<state>(state{std::move(fails), 0})) {}
+      : paged_executor(std::move(context), limits), state_(std::make_shared<state>(state{std::move(fails), 0})) {}
 
-  executor_limits limits() const { return paged_.limits(); }
-  auto get_executor() { return paged_.get_executor(); }
   void async_step(batch const& work, step_handler handler) {
     if (auto why = state_->fails(state_->step++))
-      return boost::asio::post(paged_.get_executor(), [handler = std::move(handler), why = *std::move(why)] { handler(why); });
-    paged_.async_step(work, std::move(handler));
+      return boost::asio::post(get_executor(), [handler = std::move(handler), why = *std::move(why)] { handler(why); });
+    paged_executor::async_step(work, std::move(handler));
   }
-  result<void> fork(slot_id a, slot_id b, std::span<page_id const> p, std::span<page_id const> q) {
-    return paged_.fork(a, b, p, q);
-  }
-  void truncate(slot_id slot, std::int64_t length) { paged_.truncate(slot, length); }
-  void release(slot_id slot) { paged_.release(slot); }
 
 private:
   struct state {
     fault fails;
     int step;
   };
-  paged_executor paged_;
   std::shared_ptr<state> state_;
 };
 

@@ -211,6 +211,12 @@ std::vector<product_tiling> tilings_for(number type, product const& p, int rows,
   return all;
 }
 
+std::optional<product_tiling> usual_tiling(number type, product const& p, int rows) {
+  if (can_multiply(type, p, engine::threads, rows)) return product_tiling{};
+  if (can_multiply(type, p, engine::ring, rows)) return product_tiling{engine::ring, 2, 128, 1};
+  return std::nullopt;
+}
+
 cudaError_t multiply_few(number type, product const& p, product_tiling const& tiling, void const* x, void* y, int rows, lane on) {
   if (!can_multiply(type, p, tiling.by, rows)) return cudaErrorInvalidValue;
   if (p.before.weight && !takes_norm(tiling, p.before)) return cudaErrorInvalidValue;

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace gpuplace::cuda {
@@ -171,6 +172,8 @@ struct product_tiling {
 
 /// Every tiling that can do the product. Threads want 16 bytes of inputs at a time, a ring 8 numbers.
 std::vector<product_tiling> tilings_for(number type, product const& p, int rows, lane on);
+/// One of them, for numbers of rows that nobody has timed; none where there is none.
+std::optional<product_tiling> usual_tiling(number type, product const& p, int rows);
 /// Whether the product does a norm before; elsewhere add_and_norm does it.
 constexpr bool takes_norm(product_tiling const& t, norm const& n) { return t.by == product_tiling::engine::threads || !n.offset; }
 cudaError_t multiply_few(number type, product const& p, product_tiling const& tiling, void const* x, void* y, int rows, lane on);

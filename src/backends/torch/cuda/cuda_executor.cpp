@@ -33,7 +33,7 @@ error caught(std::string where) {
               "lower --max-model-len or --max-num-seqs, or end what else runs on this GPU"};
     return {errc::device_lost, e.what(), std::move(where), lost_remedy};
   } catch (std::exception const& e) {
-    if (cudaPeekAtLastError() != cudaSuccess) return {errc::device_lost, e.what(), std::move(where), lost_remedy};
+    if (cudaDeviceSynchronize() != cudaSuccess) return {errc::device_lost, e.what(), std::move(where), lost_remedy};
     return {errc::unsupported, e.what(), std::move(where), {}};
   }
 }
@@ -86,7 +86,7 @@ public:
                     dtype type) {
     std::vector<std::string> units;
     for (auto const& s : placed.stages) units.insert(units.end(), s.units.begin(), s.units.end());
-    auto opened = std::async(std::launch::async, [gpu = gpu_] { return use(gpu), cuda::matmul(); });  // a fifth of a second
+    auto opened = std::async(std::launch::async, [gpu = gpu_] { return use(gpu), cuda::matmul(); });
     GPUPLACE_TRY(auto loaded, load_on_gpu(weights, config, units, gpu_, type));
     stage_.emplace(std::move(loaded), opened.get(), config, limits.executor, limits.ring_pages, type);
     return {};

@@ -87,8 +87,7 @@ void cuda_stage::fill_rotations(executor_limits const& limits) {
 
 std::optional<cuda::product_tiling> cuda_stage::tiling_of(cuda::product const& p, int rows) const {
   if (auto const found = tilings_.find({p.outputs, p.inputs, p.gated, rows}); found != tilings_.end()) return found->second;
-  auto const all = cuda::tilings_for(type_, p, rows, {});
-  return all.empty() ? std::nullopt : std::optional(all.front());
+  return cuda::usual_tiling(type_, p, rows);
 }
 
 void cuda_stage::multiply(cuda::product const& p, void* x, void* y, int rows, cuda::lane on) {

@@ -170,6 +170,20 @@ TEST_P(kernels, multiply_few_for_every_tiling_and_odd_shape) {
       }
 }
 
+TEST(product_tilings, the_usual_one_is_one_of_those_that_can) {
+  for (auto const type : {number::bf16, number::fp32})
+    for (int const inputs : {6, 24, 4096})
+      for (int const rows : {1, 2, 4, 5, 32, 33}) {
+        product const p{.outputs = 40, .inputs = inputs};
+        auto const all = tilings_for(type, p, rows, {});
+        auto const usual = usual_tiling(type, p, rows);
+        EXPECT_EQ(usual.has_value(), !all.empty()) << inputs << " inputs, " << rows << " rows";
+        if (usual) {
+          EXPECT_EQ(std::ranges::count(all, *usual), 1) << inputs << " inputs, " << rows << " rows";
+        }
+      }
+}
+
 TEST_P(kernels, many_rows_by_the_library) {
   for (int const rows : {5, 64, 77}) {
     auto const x = random({rows, 576}), weight = random({192, 576}), y = random({rows, 192});
