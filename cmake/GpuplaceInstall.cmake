@@ -37,7 +37,7 @@ if(TARGET gpuplace_text)
   get_target_property(gpuplace_built_icu gpuplace_icu GPUPLACE_MAJOR_VERSION)
 endif()
 if(TARGET gpuplace_cuda)
-  install(TARGETS gpuplace_cuda EXPORT gpuplace-torch ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT torch)
+  install(TARGETS gpuplace_cuda gpuplace_transports EXPORT gpuplace-torch ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT torch)
 endif()
 
 set(gpuplace_built_torch "")

@@ -1,6 +1,7 @@
-// Times the executor of a GPU alone: decode steps of one replica at several batches and contexts, without scheduler, tokenizer or
-// command, beside the least time in which the card's memory could deliver the bytes that a step must read.
-//   cuda_bench FOLDER fp32|bf16 CONTEXT BATCH…
+// Times the executor of GPUs alone: decode steps of one replica at several batches and contexts, without scheduler, tokenizer or
+// command, beside the least time in which a card's memory could deliver the bytes that a step must read. Over several stages, each
+// with its part of the layers on a GPU of its own, steps are timed one at a time.
+//   cuda_bench [--stages N] FOLDER fp32|bf16 CONTEXT BATCH…
 // Prints one JSON object a line: loading, then each batch.
 #include "cuda/cuda_executor.hpp"
 #include "probe.hpp"
@@ -15,6 +16,7 @@
 #include <cstdlib>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -98,8 +100,13 @@ private:
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::size_t stages = 1;
+  if (argc > 2 && std::string_view(argv[1]) == "--stages") {
+    stages = static_cast<std::size_t>(std::max(1L, std::atol(argv[2])));
+    argc -= 2, argv += 2;
+  }
   if (argc < 5) {
-    std::fprintf(stderr, "usage: cuda_bench FOLDER fp32|bf16 CONTEXT BATCH...\n");
+    std::fprintf(stderr, "usage: cuda_bench [--stages N] FOLDER fp32|bf16 CONTEXT BATCH...\n");
     return 2;
   }
   auto const type = parse_dtype(argv[2]);
@@ -122,12 +129,16 @@ int main(int argc, char** argv) {
   planned.context = context + 64;
   planned.batch = most;
   replica placed;
-  placed.stages.emplace_back();
-  placed.stages[0].device = {device_kind::cuda, 0, {}};
-  placed.stages[0].kv_pool_bytes = bytes{std::int64_t{1} << 40};
+  placed.stages.resize(stages);
+  for (std::size_t i = 0; i < stages; ++i) {
+    placed.stages[i].device = {device_kind::cuda, static_cast<int>(i), {}};
+    placed.stages[i].kv_pool_bytes = bytes{std::int64_t{1} << 40};
+  }
   bytes read, of_layers;
+  std::size_t layer = 0, at = 0;
   for (auto const& u : model->units) {
-    placed.stages[0].units.push_back(u.name);
+    if (u.kind == unit_kind::decoder_layer) at = layer++ * stages / static_cast<std::size_t>(model->config.layers);
+    placed.stages[at].units.push_back(u.name);
     if (u.kind != unit_kind::embedding) read += u.weight_bytes;
     if (u.kind == unit_kind::decoder_layer) of_layers += u.weight_bytes;
   }

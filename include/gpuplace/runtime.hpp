@@ -16,3 +16,4 @@
 #include <gpuplace/runtime/random_stream.hpp>
 #include <gpuplace/runtime/scheduler.hpp>
 #include <gpuplace/runtime/step_executor.hpp>
+#include <gpuplace/runtime/transport.hpp>

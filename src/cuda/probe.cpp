@@ -28,17 +28,6 @@ double best_seconds(int rounds, cudaStream_t on, F&& enqueue) {
   return best;
 }
 
-/// Switches peer access from the current device on. False where there is none.
-bool reach(int peer, int self) {
-  int can = 0;
-  check(cudaDeviceCanAccessPeer(&can, self, peer), "asking for peer access");
-  if (can == 0) return false;
-  auto const code = cudaDeviceEnablePeerAccess(peer, 0);
-  if (code == cudaErrorPeerAccessAlreadyEnabled) cudaGetLastError();
-  else check(code, "switching peer access on");
-  return true;
-}
-
 /// Numbers of both signs: a product of like numbers takes less power than real ones, and runs faster for it.
 void fill(device_memory const& matrix, number type) {
   std::vector<float> tile(std::size_t{1} << 18);
@@ -108,11 +97,10 @@ double best_product_rate(int width, bool narrow) {
 
 copy_rates measure_copies(int from, int to, std::size_t bytes) {
   copy_rates made;
-  check(cudaSetDevice(to), "choosing the device");
-  bool const back = reach(from, to);
+  made.staged = !connect(from, to);
+  use_device(to);
   auto const target = allocate(bytes, "memory to copy to");
-  check(cudaSetDevice(from), "choosing the device");
-  made.staged = !(reach(to, from) && back);
+  use_device(from);
   auto const origin = allocate(bytes, "memory to copy from");
   stream const on;
   auto const copy = [&](std::size_t size) {

@@ -9,6 +9,31 @@ int device_count() {
   return 0;
 }
 
+namespace {
+
+/// Switches the current device's access to `peer` on.
+bool reach(int self, int peer) {
+  int can = 0;
+  check(cudaDeviceCanAccessPeer(&can, self, peer), "asking for peer access");
+  if (can == 0) return false;
+  auto const code = cudaDeviceEnablePeerAccess(peer, 0);
+  if (code == cudaErrorPeerAccessAlreadyEnabled) cudaGetLastError();
+  else check(code, "switching peer access on");
+  return true;
+}
+
+}  // namespace
+
+bool connect(int one, int other) {
+  if (one == other) return true;
+  bool both = true;
+  for (auto const& [self, peer] : {std::pair(one, other), std::pair(other, one)}) {
+    device_scope const here(self);
+    both = reach(self, peer) && both;
+  }
+  return both;
+}
+
 device_memory allocate(std::size_t bytes, char const* what) {
   void* data = nullptr;
   check(cudaMalloc(&data, bytes ? bytes : 1), what);
@@ -24,6 +49,14 @@ pinned_memory allocate_pinned(std::size_t bytes) {
 stream::stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream"); }
 stream::~stream() {
   if (stream_) cudaStreamDestroy(stream_);
+}
+
+event::event(int device) {
+  device_scope const here(device);
+  check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "making an event");
+}
+event::~event() {
+  if (event_) cudaEventDestroy(event_);
 }
 
 stopwatch::stopwatch() {

@@ -32,6 +32,23 @@ inline void check(cudaError_t code, char const* what) {
 /// GPUs that this process may use; 0 where there is no driver.
 int device_count();
 
+/// Makes a device current. What is put into a stream must be put there while its device is.
+inline void use_device(int index) { check(cudaSetDevice(index), "choosing the device"); }
+
+/// Makes a device current for as long as it lives.
+class device_scope {
+public:
+  explicit device_scope(int index) {
+    check(cudaGetDevice(&before_), "the current device");
+    use_device(index);
+  }
+  device_scope(device_scope const&) = delete;
+  ~device_scope() { cudaSetDevice(before_); }
+
+private:
+  int before_ = 0;
+};
+
 /// Memory of the device, or pinned memory of the host.
 template <cudaError_t (*free_one)(void*)>
 class memory {
@@ -60,6 +77,9 @@ private:
 using device_memory = memory<cudaFree>;
 using pinned_memory = memory<cudaFreeHost>;
 
+/// Switches peer access between two devices on, both ways. False where they cannot reach each other.
+bool connect(int one, int other);
+
 device_memory allocate(std::size_t bytes, char const* what);
 pinned_memory allocate_pinned(std::size_t bytes);
 
@@ -77,6 +97,26 @@ public:
 
 private:
   cudaStream_t stream_ = nullptr;
+};
+
+/// A point in a stream that others wait for.
+class event {
+public:
+  /// @param device  whose streams record it
+  explicit event(int device);
+  event(event&& other) noexcept : event_(std::exchange(other.event_, nullptr)) {}
+  event& operator=(event&& other) noexcept {
+    std::swap(event_, other.event_);
+    return *this;
+  }
+  ~event();
+  void record(cudaStream_t on) const { check(cudaEventRecord(event_, on), "marking a step"); }
+  /// What comes next into `on`, of any device, waits for what was recorded last.
+  void hold(cudaStream_t on) const { check(cudaStreamWaitEvent(on, event_), "waiting for another device"); }
+  void wait() const { check(cudaEventSynchronize(event_), "waiting for the device"); }
+
+private:
+  cudaEvent_t event_ = nullptr;
 };
 
 /// A recorded sequence of launches, to be repeated with the same arguments.

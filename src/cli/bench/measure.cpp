@@ -92,14 +92,16 @@ double measurement::sequences_per_step() const {
 result<measurement> measure(boost::asio::io_context& loop, trial what, synthetic_requests const& requests, arrivals when) {
   auto const now = what.backend.time();
   auto const replicas = what.placed.models.front().replicas.size();
+  auto const sequences = static_cast<std::size_t>(what.placed.models.front().batch);
   fleet_type served(loop, std::move(what.placed), std::move(what.view), std::move(what.work), std::move(what.router),
                     std::move(what.backend));
   auto const began = now();
   GPUPLACE_CHECK(start(served, loop));
   auto const loading = (now() - began).count();
-  // The first steps of a device are slow: memory is touched for the first time.
+  // The first step of each number of sequences is slow: memory is touched for the first time, and what repeats is recorded. As many
+  // requests as run at once pass through all of these.
   auto warm_up = requests;
-  warm_up.count = std::min(requests.count, 2 * replicas);
+  warm_up.count = std::min(requests.count, std::max<std::size_t>(2, sequences) * replicas);
   warm_up.seed = requests.seed + 1;
   GPUPLACE_CHECK(run(served, loop, replicas, warm_up, {}, now));
   GPUPLACE_TRY(auto made, run(served, loop, replicas, requests, when, now));

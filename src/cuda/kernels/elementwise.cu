@@ -7,14 +7,23 @@ namespace {
 
 constexpr int threads = 256;
 
+__device__ void write_token(token_record const& record, int index, std::int32_t token) {
+  if (record.positions[index] < 0) return;
+  int const row = record.rows ? record.rows[index] : index;
+  record.texts[static_cast<std::int64_t>(record.slots[row]) * record.context + record.positions[index]] = token;
+}
+
+__global__ void write_tokens(std::int32_t const* tokens, int count, token_record record) {
+  let_next_start();
+  wait_for_previous();
+  if (int const i = blockIdx.x * blockDim.x + threadIdx.x; i < count) write_token(record, i, tokens[i]);
+}
+
 template <class T>
 __global__ void embed_rows(T const* table, std::int32_t const* tokens, T* out, int width, float scale, token_record record) {
   let_next_start();
   wait_for_previous();
-  if (record.texts && threadIdx.x == 0 && record.positions[blockIdx.x] >= 0) {
-    int const row = record.rows ? record.rows[blockIdx.x] : blockIdx.x;
-    record.texts[static_cast<std::int64_t>(record.slots[row]) * record.context + record.positions[blockIdx.x]] = tokens[blockIdx.x];
-  }
+  if (record.texts && threadIdx.x == 0) write_token(record, blockIdx.x, tokens[blockIdx.x]);
   T const* const from = table + static_cast<std::int64_t>(tokens[blockIdx.x]) * width;
   T* const to = out + static_cast<std::int64_t>(blockIdx.x) * width;
   for (int i = threadIdx.x; i < width; i += blockDim.x) to[i] = scale == 1.0f ? from[i] : narrow<T>(widen(from[i]) * scale);
@@ -123,6 +132,10 @@ cudaError_t embed(number type, void const* table, std::int32_t const* tokens, vo
     return launch(embed_rows<T>, rows, threads, 0, on, 1, static_cast<T const*>(table), tokens, static_cast<T*>(out), width, scale,
                   record);
   });
+}
+
+cudaError_t write_down(std::int32_t const* tokens, int count, token_record const& record, lane on) {
+  return launch(write_tokens, (count + threads - 1) / threads, threads, 0, on, 1, tokens, count, record);
 }
 
 cudaError_t add_and_norm(number type, void* x, void const* added, norm const& how, void* out, int rows, int width, lane on) {

@@ -49,6 +49,9 @@ struct token_record {
 cudaError_t embed(number type, void const* table, std::int32_t const* tokens, void* out, int rows, int width, float scale, lane on,
                   token_record const& record = {});
 
+/// Writes tokens down as embed() does, where the embedding is elsewhere.
+cudaError_t write_down(std::int32_t const* tokens, int count, token_record const& record, lane on);
+
 /// x += added where that is not null; out = norm(x) where the norm has a weight. `out` may be `x`.
 cudaError_t add_and_norm(number type, void* x, void const* added, norm const& n, void* out, int rows, int width, lane on);
 

@@ -1,7 +1,7 @@
 #include "cuda_executor.hpp"
 
 #include "../executor_plan.hpp"
-#include "cuda_stage.hpp"
+#include "cuda_pipeline.hpp"
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
@@ -11,9 +11,6 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
-#include <exception>
-#include <future>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,35 +18,20 @@
 namespace gpuplace::torch_detail {
 namespace {
 
-constexpr char const* lost_remedy = "start the process again; where it happens again, look for Xid errors in dmesg";
-
-/// What CUDA or cuBLASLt threw, as an error. After all but a shortage of memory the device answers nothing more to this process.
-error caught(std::string where) {
-  try {
-    throw;
-  } catch (cuda::failure const& e) {
-    if (e.memory())
-      return {errc::does_not_fit, e.what(), std::move(where),
-              "lower --max-model-len or --max-num-seqs, or end what else runs on this GPU"};
-    return {errc::device_lost, e.what(), std::move(where), lost_remedy};
-  } catch (std::exception const& e) {
-    if (cudaDeviceSynchronize() != cudaSuccess) return {errc::device_lost, e.what(), std::move(where), lost_remedy};
-    return {errc::unsupported, e.what(), std::move(where), {}};
-  }
+result<void> check_gpus(replica const& placed) {
+  auto const count = cuda::device_count();
+  for (auto const& s : placed.stages)
+    if (s.device.index < 0 || s.device.index >= count)
+      return error{errc::not_found,
+                   "this machine has " + std::to_string(count) + " GPU" + (count == 1 ? "" : "s") + " for this process",
+                   "stage on " + to_string(s.device), "plan for what is there: --topology live"};
+  return {};
 }
 
-result<int> find_gpu(replica const& placed) {
-  auto const& device = placed.stages.front().device;
-  for (auto const& s : placed.stages)
-    if (s.device != device)
-      return error{errc::unsupported, "a replica on several GPUs cannot be run yet", "stage on " + to_string(s.device),
-                   "plan with --partition whole"};
-  auto const count = cuda::device_count();
-  if (device.index < 0 || device.index >= count)
-    return error{errc::not_found,
-                 "this machine has " + std::to_string(count) + " GPU" + (count == 1 ? "" : "s") + " for this process",
-                 "stage on " + to_string(device), "plan for what is there: --topology live"};
-  return device.index;
+std::string current_gpu() {
+  int gpu = 0;
+  cudaGetDevice(&gpu);
+  return "cuda:" + std::to_string(gpu);
 }
 
 token_logprobs logprobs_in(cuda::told_row const& told, token_id chosen) {
@@ -63,48 +45,39 @@ token_logprobs logprobs_in(cuda::told_row const& told, token_id chosen) {
 
 class cuda_executor::state {
 public:
-  state(int gpu, cache_limits const& limits, std::int64_t vocabulary, std::int64_t tile_tokens)
-      : gpu_(use(gpu)),
-        limits_(limits.executor),
-        vocabulary_(vocabulary),
-        chosen_at_once_(logit_rows_of(limits.executor)),
-        thread_(1) {
-    inputs_.emplace(limits.executor, vocabulary, limits.ring_pages, tile_tokens);
-    block_ = cuda::allocate(static_cast<std::size_t>(inputs_->most_numbers()) * sizeof(std::int32_t), "reserving a step's rows");
-    chosen_ = cuda::allocate_pinned(static_cast<std::size_t>(chosen_at_once_) * sizeof(std::int32_t));
-    told_ = cuda::allocate_pinned(static_cast<std::size_t>(chosen_at_once_) * sizeof(cuda::told_row));
-    check(cuda::make_lane(stream_, on_), "reading the device's properties");
-    boost::asio::post(thread_, [gpu] { cudaSetDevice(gpu); });
+  /// @param rows  for each of the steps that may be in flight
+  state(cuda_pipeline stages, executor_limits const& limits, std::int64_t vocabulary, std::vector<step_block> rows)
+      : limits_(limits), vocabulary_(vocabulary), stages_(std::move(stages)), thread_(1) {
+    for (auto& r : rows) flights_.emplace_back(std::move(r), limits, stages_.last().gpu());
   }
   ~state() {
     thread_.stop();
     thread_.join();
-    cudaSetDevice(gpu_);
+    stages_.drain();
   }
 
-  result<void> load(replica const& placed, model_config const& config, checkpoint const& weights, cache_limits const& limits,
-                    dtype type) {
-    std::vector<std::string> units;
-    for (auto const& s : placed.stages) units.insert(units.end(), s.units.begin(), s.units.end());
-    auto opened = std::async(std::launch::async, [gpu = gpu_] { return use(gpu), cuda::matmul(); });
-    GPUPLACE_TRY(auto loaded, load_on_gpu(weights, config, units, gpu_, type));
-    stage_.emplace(std::move(loaded), opened.get(), config, limits.executor, limits.ring_pages, type);
-    return {};
-  }
-
-  /// What the device is to do is under way when this returns to a caller on the step context, whose other work overlaps it.
+  /// What the devices are to do is under way when this returns to a caller on the step context, whose other work overlaps it.
   void async_step(batch const& work, step_handler handler) {
-    boost::asio::dispatch(thread_, [this, &work] { started_ = start(work); });
-    boost::asio::post(thread_, [this, handler = std::move(handler)] { handler(finish()); });
+    boost::asio::dispatch(thread_, [this, &work] {
+      auto& f = flights_[(oldest_ + flying_++) % flights_.size()];
+      f.started = start(f, work);
+    });
+    boost::asio::post(thread_, [this, handler = std::move(handler)] {
+      auto& f = flights_[oldest_];
+      auto outcome = finish(f);
+      oldest_ = (oldest_ + 1) % flights_.size();
+      --flying_;
+      handler(std::move(outcome));
+    });
   }
 
   result<void> fork(slot_id from_slot, slot_id to_slot, std::span<page_id const> from, std::span<page_id const> to) {
     if (to.size() < from.size()) return error{errc::invalid_argument, "fewer pages to copy to than from", "fork", {}};
     try {
-      stage_->copy_sequence(from_slot, to_slot, from, to, stream_);
+      stages_.copy_sequence(from_slot, to_slot, from, to);
       return {};
     } catch (...) {
-      return caught("fork");
+      return cuda_error("fork on " + current_gpu());
     }
   }
 
@@ -113,122 +86,104 @@ public:
   void observe_logits(logits_observer observer) { observer_ = std::move(observer); }
 
 private:
-  struct step_under_way {
-    std::chrono::steady_clock::time_point begin;
-    block_layout layout;
-    bool recorded = false;
+  using clock = std::chrono::steady_clock;
+
+  /// A step in flight.
+  struct flight {
+    flight(step_block block, executor_limits const& limits, int gpu)
+        : rows(std::move(block)),
+          chosen(cuda::allocate_pinned(static_cast<std::size_t>(limits.step_tokens) * sizeof(std::int32_t))),
+          done(gpu) {}
+    step_block rows;
+    cuda::pinned_memory chosen;
+    cuda::event done;
+    clock::time_point begin;
+    result<void> started;
+    bool taken = false;  ///< its outcome is complete already
+    step_outcome outcome;
   };
 
-  result<step_under_way> start(batch const& work) {
+  result<void> start(flight& f, batch const& work) {
     try {
-      step_under_way now{std::chrono::steady_clock::now(), {}, false};
+      f.begin = clock::now();
+      f.taken = false;
+      f.outcome = {};
       auto const rows = std::min({static_cast<std::int64_t>(std::bit_ceil(std::max<std::size_t>(1, work.rows.size()))),
                                   limits_.slots, limits_.step_tokens});
-      GPUPLACE_CHECK(inputs_->fill(work, rows));
-      now.layout = inputs_->layout();
-      now.recorded = now.layout.decode && rows <= chosen_at_once_;
-      if (now.recorded) {
-        recorded_step(now.layout).launch(stream_);
-      } else {
-        // Most steps of long prompts are full ones: those are worth the time.
-        if (now.layout.tokens == limits_.step_tokens && !std::exchange(prompts_tuned_, true))
-          stage_->tune_prompts(static_cast<int>(now.layout.tokens), on_);
-        send(now.layout);
-        stage_->run(now.layout, block_.as<std::int32_t>(), on_);
-      }
-      return now;
+      GPUPLACE_CHECK(f.rows.fill(work, rows));
+      stages_.step(f.rows);
+      GPUPLACE_CHECK(choose(f));
+      f.done.record(stages_.last().stream());
+      return {};
     } catch (...) {
-      auto why = caught("step on cuda:" + std::to_string(gpu_));
-      cudaStreamSynchronize(stream_);  // the rows may still be on their way
+      auto why = cuda_error("step on " + current_gpu());
+      stages_.drain();  // the rows may still be on their way
       return why;
     }
   }
 
-  result<step_outcome> finish() {
-    GPUPLACE_TRY(auto const step, std::exchange(started_, std::nullopt).value());
-    try {
-      step_outcome outcome;
-      auto const& requests = inputs_->requests();
-      outcome.tokens.resize(requests.size());
-      if (std::ranges::any_of(requests, [](auto const& ask) { return ask.logprobs >= 0; }))
-        outcome.logprobs.resize(requests.size());
-      for (std::size_t first = 0; first < requests.size(); first += static_cast<std::size_t>(chosen_at_once_)) {
-        auto const count = std::min(requests.size() - first, static_cast<std::size_t>(chosen_at_once_));
-        if (!step.recorded) choose(step.layout, static_cast<int>(first), static_cast<int>(count), on_);
-        stream_.wait();
-        GPUPLACE_CHECK(take(first, count, outcome));
-      }
-      stream_.wait();  // a step that samples nothing as well
-      outcome.device_time = std::chrono::steady_clock::now() - step.begin;
-      return outcome;
-    } catch (...) {
-      return caught("step on cuda:" + std::to_string(gpu_));
-    }
-  }
-
-  void send(block_layout const& layout) {
-    check(cudaMemcpyAsync(block_.as(), inputs_->host(), static_cast<std::size_t>(layout.size()) * sizeof(std::int32_t),
-                          cudaMemcpyHostToDevice, stream_),
-          "sending a step's rows");
-  }
-
-  void choose(block_layout const& layout, int first, int count, cuda::lane on) {
-    stage_->head(layout, block_.as<std::int32_t>(), first, count, on);
-    stage_->choose(layout, block_.as<std::int32_t>(), first, count, told_.as<cuda::told_row>(), on);
-    check(cudaMemcpyAsync(chosen_.as(), stage_->tokens(), static_cast<std::size_t>(count) * sizeof(std::int32_t),
-                          cudaMemcpyDeviceToHost, stream_),
-          "fetching tokens");
-  }
-
-  cuda::graph const& recorded_step(block_layout const& layout) {
-    auto const rows = static_cast<int>(layout.rows);
-    auto& found = steps_[{rows, layout.long_rows}];
-    if (found) return found;
-    auto on = on_;
-    // Rings of products want all of it; a single row has none but attention's, and cache is of use to it (measured on an H100).
-    if (on.early) on.shared_percent = rows == 1 ? 65 : 100;
-    auto const whole = [&] {
-      send(layout);
-      stage_->run(layout, block_.as<std::int32_t>(), on);
-      choose(layout, 0, rows, on);
-    };
-    send(layout);
-    stage_->tune(layout, block_.as<std::int32_t>(), on);
-    whole();  // once as it is: what libraries load at their first call cannot be recorded
-    stream_.wait();
-    found = cuda::graph::record(stream_, whole);
-    return found;
-  }
-
-  /// The tokens of some samples, whose logits are on the device.
-  result<void> take(std::size_t first, std::size_t count, step_outcome& outcome) {
-    if (observer_) observe(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      auto const& ask = inputs_->requests()[first + i];
-      auto& token = outcome.tokens[first + i];
-      token = chosen_.as<std::int32_t>()[i];
-      bool const by_host = inputs_->chosen_by_host(first + i), tells = ask.logprobs >= 0;
-      auto const& told = told_.as<cuda::told_row>()[i];
-      if (token >= 0 && (by_host || (tells && told.count < 0))) {
-        fetch_logits(i, 1);
-        if (by_host) token = sample_token(fetched_, ask).value_or(-1);
-        if (token >= 0 && tells) outcome.logprobs[first + i] = logprobs_of(fetched_, token, ask.logprobs);
-      } else if (token >= 0 && tells) {
-        outcome.logprobs[first + i] = logprobs_in(told, token);
-      }
-      if (token < 0)
-        return error{errc::malformed, "the logits of row " + std::to_string(inputs_->row_of_sample(first + i)) + " are not numbers",
-                     "step on cuda:" + std::to_string(gpu_), "fetch the checkpoint again, or try --dtype fp32"};
+  /// Tokens of the step's samples, in parts of as many logits as there is memory for. Where the host has to look at logits, it does so
+  /// before the next part or step writes its own.
+  result<void> choose(flight& f) {
+    auto const& requests = f.rows.requests();
+    f.outcome.tokens.resize(requests.size());
+    bool const tells = std::ranges::any_of(requests, [](auto const& ask) { return ask.logprobs >= 0; });
+    if (tells) f.outcome.logprobs.resize(requests.size());
+    f.taken = tells || observer_ || f.rows.chosen_by_host();
+    auto& last = stages_.last();
+    for (std::size_t first = 0; first < requests.size(); first += static_cast<std::size_t>(last.chosen_at_once())) {
+      auto const count = std::min(requests.size() - first, static_cast<std::size_t>(last.chosen_at_once()));
+      last.choose(f.rows, static_cast<int>(first), static_cast<int>(count), f.chosen.as<std::int32_t>() + first);
+      if (!f.taken) continue;
+      last.stream().wait();
+      if (observer_) observe(count);
+      for (std::size_t i = 0; i < count; ++i) look_closer(f, first + i, i);
     }
     return {};
   }
 
-  void fetch_logits(std::size_t row, std::size_t rows) {
-    fetched_.resize(rows * static_cast<std::size_t>(vocabulary_));
-    check(cudaMemcpyAsync(fetched_.data(), stage_->logits() + row * static_cast<std::size_t>(vocabulary_),
-                          fetched_.size() * sizeof(float), cudaMemcpyDeviceToHost, stream_),
-          "fetching logits");
-    stream_.wait();
+  result<step_outcome> finish(flight& f) {
+    GPUPLACE_CHECK(f.started);
+    try {
+      f.done.wait();
+      stages_.check_devices();
+      for (std::size_t i = 0; i < f.outcome.tokens.size(); ++i) {
+        if (!f.taken) f.outcome.tokens[i] = f.chosen.as<std::int32_t>()[i];
+        if (f.outcome.tokens[i] < 0)
+          return error{errc::malformed, "the logits of row " + std::to_string(f.rows.row_of_sample(i)) + " are not numbers",
+                       "step on cuda:" + std::to_string(stages_.last().gpu()), "fetch the checkpoint again, or try --dtype fp32"};
+      }
+      auto const now = clock::now();
+      f.outcome.device_time = now - std::max(f.begin, last_end_);  // steps that overlap share it
+      last_end_ = now;
+      return std::move(f.outcome);
+    } catch (...) {
+      auto why = cuda_error("step on " + current_gpu());
+      stages_.drain();
+      return why;
+    }
+  }
+
+  /// Sample i of a step, whose logits are the device's row `at`: chosen or told of by the host where the device cannot.
+  void look_closer(flight& f, std::size_t i, std::size_t at) {
+    auto const& ask = f.rows.requests()[i];
+    auto& token = f.outcome.tokens[i];
+    token = f.chosen.as<std::int32_t>()[i];
+    if (token < 0) return;
+    bool const by_host = f.rows.chosen_by_host(i), tells = ask.logprobs >= 0;
+    auto const& told = stages_.last().told(at);
+    if (by_host || (tells && told.count < 0)) {
+      fetch_logits(at, 1);
+      if (by_host) token = sample_token(fetched_, ask).value_or(-1);
+      if (token >= 0 && tells) f.outcome.logprobs[i] = logprobs_of(fetched_, token, ask.logprobs);
+    } else if (tells) {
+      f.outcome.logprobs[i] = logprobs_in(told, token);
+    }
+  }
+
+  void fetch_logits(std::size_t first, std::size_t count) {
+    fetched_.resize(count * static_cast<std::size_t>(vocabulary_));
+    stages_.last().fetch_logits(first, count, fetched_);
   }
 
   void observe(std::size_t count) {
@@ -237,25 +192,12 @@ private:
         at::from_blob(fetched_.data(), {static_cast<std::int64_t>(count), vocabulary_}, at::TensorOptions().dtype(at::kFloat)));
   }
 
-  /// Before any member that belongs to the device is made.
-  static int use(int gpu) {
-    check(cudaSetDevice(gpu), "choosing the device");
-    return gpu;
-  }
-  static void check(cudaError_t code, char const* what) { cuda::check(code, what); }
-
-  int gpu_;
   executor_limits limits_;
-  std::int64_t vocabulary_, chosen_at_once_;
-  cuda::stream stream_;
-  cuda::lane on_;
-  std::optional<step_block> inputs_;
-  std::optional<result<step_under_way>> started_;
-  cuda::device_memory block_;
-  cuda::pinned_memory chosen_, told_;  ///< by the device: tokens, and log-probabilities where asked
-  std::optional<cuda_stage> stage_;
-  std::map<std::pair<int, bool>, cuda::graph> steps_;  ///< of so many rows, short or long
-  bool prompts_tuned_ = false;
+  std::int64_t vocabulary_;
+  cuda_pipeline stages_;
+  std::vector<flight> flights_;  ///< a ring: the steps in flight, and room for more
+  std::size_t oldest_ = 0, flying_ = 0;
+  clock::time_point last_end_;
   std::vector<float> fetched_;
   logits_observer observer_;
   boost::asio::thread_pool thread_;  ///< last: it goes first
@@ -264,18 +206,23 @@ private:
 result<cuda_executor> cuda_executor::load(model_plan const& planned, replica const& placed, model_description const& model,
                                           checkpoint const& weights, executor_options const& options) {
   GPUPLACE_CHECK(check_chain(placed, model));
-  GPUPLACE_TRY(auto const gpu, find_gpu(placed));
+  GPUPLACE_CHECK(check_gpus(placed));
   if (planned.type != dtype::fp32 && planned.type != dtype::bf16)
     return error{errc::unsupported, "GPUs compute in fp32 and bf16 here, not in " + std::string(to_string(planned.type)),
                  "torch backend", "plan with --dtype bf16"};
-  GPUPLACE_TRY(auto const limits, find_limits(planned, placed, model.config, options.page_tokens, options.step_tokens));
+  GPUPLACE_TRY(auto limits, find_limits(planned, placed, model.config, options.page_tokens, options.step_tokens));
+  limits.executor.steps = std::ssize(placed.stages);
+  auto const tile_tokens = std::max<std::int64_t>(1, cuda::prompt_rows * model.config.kv_heads / model.config.heads);
   try {
-    auto made = std::make_unique<state>(gpu, limits, model.config.vocabulary,
-                                        std::max<std::int64_t>(1, cuda::prompt_rows * model.config.kv_heads / model.config.heads));
-    GPUPLACE_CHECK(made->load(placed, model.config, weights, limits, planned.type));
-    return cuda_executor(std::move(made));
+    cuda::use_device(placed.stages.front().device.index);
+    std::vector<step_block> rows;
+    for (std::int64_t i = 0; i < limits.executor.steps; ++i)
+      rows.emplace_back(limits.executor, model.config.vocabulary, limits.ring_pages, tile_tokens);
+    GPUPLACE_TRY(auto stages, cuda_pipeline::load(placed.stages, model.config, weights, model.source + " " + model.fingerprint,
+                                                  limits, planned.type, rows.front().most_numbers()));
+    return cuda_executor(std::make_unique<state>(std::move(stages), limits.executor, model.config.vocabulary, std::move(rows)));
   } catch (...) {
-    return caught("loading " + model.name + " onto cuda:" + std::to_string(gpu));
+    return cuda_error("loading " + model.name);
   }
 }
 

@@ -16,15 +16,14 @@
 
 namespace gpuplace::torch_detail {
 
-/// Runs the steps of one replica on one GPU, from a thread of its own. Steps in which every row decodes one token are recorded once for
-/// each number of rows (a power of two) and repeated; others are launched kernel by kernel.
+/// Runs the steps of one replica on its GPUs, from one thread: as many steps are in flight as there are stages.
 /// Threads:    as step_executor says; the destructor from any other thread than the executor's own
 class cuda_executor {
 public:
   /// Loads the replica. Blocks until the weights are on the device.
   /// @param weights  held against model.config by check_checkpoint; needed only while loading
   /// Errors:     errc::not_found (no such GPU); errc::invalid_argument (stages that are not the model's chain); errc::unsupported
-  ///             (several GPUs, formats); errc::does_not_fit (no room for weights or KV pool)
+  ///             (formats); errc::does_not_fit (no room for weights or KV pool)
   static result<cuda_executor> load(model_plan const& planned, replica const& placed, model_description const& model,
                                     checkpoint const& weights, executor_options const& options);
 

@@ -31,7 +31,8 @@ cuda_stage::cuda_stage(cuda_weights weights, cuda::matmul library, model_config 
   }
   memory_ = cuda::allocate(lay_out(limits), "reserving memory for the KV cache and a step");
   lay_out(limits);
-  check(cudaMemset(keys_, 0, static_cast<std::size_t>(logit_rows_of(limits)) * sizeof(unsigned long long)), "clearing memory");
+  if (has_head())
+    check(cudaMemset(keys_, 0, static_cast<std::size_t>(logit_rows_of(limits)) * sizeof(unsigned long long)), "clearing memory");
   fill_rotations(limits);
   check(cudaDeviceSynchronize(), "loading rotations");  // copies from pageable memory may return before they have ended
 }
@@ -62,12 +63,14 @@ std::size_t cuda_stage::lay_out(executor_limits const& limits) {
   delta_ = rows(tokens, config_.hidden);
   gate_up_ = rows(tokens, 2 * config_.intermediate);
   activated_ = rows(tokens, config_.intermediate);
-  auto const samples = logit_rows_of(limits);
-  sampled_ = rows(samples, config_.hidden);
-  logits_ = take_array<float>(samples * config_.vocabulary);
-  tokens_ = take_array<std::int32_t>(samples);
-  keys_ = take_array<unsigned long long>(samples);
-  texts_ = take_array<std::int32_t>(limits.slots * limits.context);
+  if (has_head()) {
+    auto const samples = logit_rows_of(limits);
+    sampled_ = rows(samples, config_.hidden);
+    logits_ = take_array<float>(samples * config_.vocabulary);
+    tokens_ = take_array<std::int32_t>(samples);
+    keys_ = take_array<unsigned long long>(samples);
+    texts_ = take_array<std::int32_t>(limits.slots * limits.context);
+  }
   for (std::size_t i = 0; i < (config_.local_rope ? 2u : 1u); ++i) {
     rotations_[i].cosines = take_array<float>(limits.context * config_.head_dim / 2);
     rotations_[i].sines = take_array<float>(limits.context * config_.head_dim / 2);
@@ -163,13 +166,26 @@ void cuda_stage::run_layer(std::size_t index, block_layout const& layout, std::i
   finish(w.down, activated_, w.mlp_norm);
 }
 
+std::span<std::byte> cuda_stage::hidden(std::int64_t tokens) const {
+  return {hidden_, static_cast<std::size_t>(tokens * config_.hidden * cuda::bytes_of(type_))};
+}
+
+/// Only the head asks what was said.
+cuda::token_record cuda_stage::record_of(block_layout const& layout, std::int32_t const* block) const {
+  if (!has_head()) return {};
+  return {texts_, static_cast<int>(context_), block + layout.positions(), layout.decode ? nullptr : block + layout.row_of_token(),
+          block + layout.slots()};
+}
+
 void cuda_stage::run(block_layout const& layout, std::int32_t const* block, cuda::lane on) {
-  check(cuda::embed(type_, weights_.embedding, block, hidden_, static_cast<int>(layout.tokens), static_cast<int>(config_.hidden),
-                    embedding_scale_, on,
-                    {texts_, static_cast<int>(context_), block + layout.positions(),
-                     layout.decode ? nullptr : block + layout.row_of_token(), block + layout.slots()}),
-        "the embedding");
+  auto const tokens = static_cast<int>(layout.tokens), width = static_cast<int>(config_.hidden);
+  auto const record = record_of(layout, block);
+  if (weights_.embedding)
+    check(cuda::embed(type_, weights_.embedding, block, hidden_, tokens, width, embedding_scale_, on, record), "the embedding");
+  else if (record.texts) check(cuda::write_down(block, tokens, record, on), "writing tokens down");
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) run_layer(i, layout, block, on);
+  if (weights_.final_norm.weight && !has_head())
+    check(cuda::add_and_norm(type_, hidden_, nullptr, weights_.final_norm, hidden_, tokens, width, on), "a norm");
 }
 
 void cuda_stage::head(block_layout const& layout, std::int32_t const* block, int first, int count, cuda::lane on) {
@@ -231,11 +247,13 @@ void cuda_stage::tune(block_layout const& layout, std::int32_t const* block, cud
     tilings_[key_of(first)] = ways.front().second;
     contests.push_back({key_of(first), std::move(ways)});
   };
-  hold(&cuda_layer::gate_up, hidden_, activated_);
-  hold(&cuda_layer::down, activated_, delta_);
-  hold(&cuda_layer::qkv, hidden_, qkv_);
-  hold(&cuda_layer::output, attended_, delta_);
-  if (!tilings_.contains(key_of(weights_.head)))
+  if (layers > 0) {
+    hold(&cuda_layer::gate_up, hidden_, activated_);
+    hold(&cuda_layer::down, activated_, delta_);
+    hold(&cuda_layer::qkv, hidden_, qkv_);
+    hold(&cuda_layer::output, attended_, delta_);
+  }
+  if (has_head() && !tilings_.contains(key_of(weights_.head)))
     tilings_[key_of(weights_.head)] =
         ranked(weights_.head, [&](way const& tiling) { multiply(weights_.head, tiling, hidden_, logits_, rows, on); })
             .front()
@@ -258,6 +276,7 @@ void cuda_stage::tune(block_layout const& layout, std::int32_t const* block, cud
 }
 
 void cuda_stage::tune_prompts(int tokens, cuda::lane on) {
+  if (weights_.layers.empty()) return;
   auto const& layer = weights_.layers.front();
   auto const time = [&](cuda::product const& p, void* x, void* y) {
     library_.tune({type_, tokens, p.outputs, p.inputs, p.add, p.wide}, p.weight, x, y, on.stream);
@@ -277,9 +296,10 @@ void cuda_stage::copy_sequence(slot_id from_slot, slot_id to_slot, std::span<pag
                           static_cast<std::size_t>(count) * page, cudaMemcpyDeviceToDevice, on),
           "copying a sequence");
   };
-  check(cudaMemcpyAsync(texts_ + to_slot * context_, texts_ + from_slot * context_,
-                        static_cast<std::size_t>(context_) * sizeof(std::int32_t), cudaMemcpyDeviceToDevice, on),
-        "copying a text");
+  if (has_head())
+    check(cudaMemcpyAsync(texts_ + to_slot * context_, texts_ + from_slot * context_,
+                          static_cast<std::size_t>(context_) * sizeof(std::int32_t), cudaMemcpyDeviceToDevice, on),
+          "copying a text");
   for (std::size_t layer = 0; layer < caches_.size(); ++layer)
     for (auto* const cache : {caches_[layer].keys, caches_[layer].values}) {
       if (on_ring(layer)) {

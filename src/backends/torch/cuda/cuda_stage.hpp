@@ -1,6 +1,6 @@
 #pragma once
 /// @file
-/// A model's layers on one GPU: weights, KV cache and the buffers of a step.
+/// A stage's units on one GPU: weights, KV cache and the buffers of a step.
 
 #include "cuda_weights.hpp"
 #include "matmul.hpp"
@@ -31,7 +31,8 @@ public:
   cuda_stage(cuda_weights weights, cuda::matmul library, model_config const& config, executor_limits const& limits,
              std::int64_t ring_pages, dtype type);
 
-  /// The hidden state of every token of a block that lies on the device.
+  /// Takes the tokens of a block that lies on the device through the stage's units, all but the head. Where the embedding is elsewhere,
+  /// hidden() holds what the stage before has made of them.
   void run(block_layout const& layout, std::int32_t const* block, cuda::lane on);
   /// fp32 logits of `count` rows from `first` on, of those that are sampled from; logits() holds them.
   void head(block_layout const& layout, std::int32_t const* block, int first, int count, cuda::lane on);
@@ -39,10 +40,15 @@ public:
   /// @param told  log-probabilities of rows that ask for them
   void choose(block_layout const& layout, std::int32_t const* block, int first, int count, cuda::told_row* told, cuda::lane on);
 
+  /// The hidden state of a step's first tokens.
+  std::span<std::byte> hidden(std::int64_t tokens) const;
+
+  bool has_head() const { return weights_.head.weight != nullptr; }
   float* logits() const { return logits_; }
   std::int32_t* tokens() const { return tokens_; }
 
-  /// Finds the best tilings of products with so many rows, by running them; once for each number of rows. The block is on the device.
+  /// Finds the best tilings of products with so many rows, by running them; once for each number of rows. The block is on the device, and
+  /// the hidden state is lost.
   void tune(block_layout const& layout, std::int32_t const* block, cuda::lane on);
 
   /// The same for a step of prompts with so many tokens, whose products are the library's.
@@ -64,6 +70,7 @@ private:
   }
   std::size_t lay_out(executor_limits const& limits);
   void fill_rotations(executor_limits const& limits);
+  cuda::token_record record_of(block_layout const& layout, std::int32_t const* block) const;
   void attend(block_layout const& layout, std::int32_t const* block, cuda::rotation const& turn, cuda::attention_rule const& rule,
               cuda::paged_cache const& cache, cuda::lane on);
   void run_layer(std::size_t index, block_layout const& layout, std::int32_t const* block, cuda::lane on);

@@ -1,5 +1,6 @@
 #include "cuda_weights.hpp"
 
+#include "shared_weights.hpp"
 #include "weight_upload.hpp"
 
 #include <gpuplace/model/tensors.hpp>
@@ -131,15 +132,16 @@ private:
 
 }  // namespace
 
-result<cuda_weights> load_on_gpu(checkpoint const& weights, model_config const& config, std::span<std::string const> units,
-                                 int device, dtype type) {
+result<cuda_weights> load_on_gpu(checkpoint const& weights, std::string const& source, model_config const& config,
+                                 std::span<std::string const> units, int device, dtype type) {
   layout counted(weights, config, type, nullptr);
   for (auto const& unit : units) GPUPLACE_CHECK(counted.add(unit));
-  auto memory = cuda::allocate(counted.size(), "reserving memory for the weights");
-  layout placed(weights, config, type, memory.as());
+  auto const memory =
+      std::make_shared<cuda::device_memory const>(cuda::allocate(counted.size(), "reserving memory for the weights"));
+  layout placed(weights, config, type, memory->as());
   for (auto const& unit : units) GPUPLACE_CHECK(placed.add(unit));
-  upload_all(placed.uploads(), type, device);
-  placed.made.all = std::move(memory);
+  fill_weights({source, {units.begin(), units.end()}, type}, device, memory, [&] { upload_all(placed.uploads(), type, device); });
+  placed.made.all = memory;
   return std::move(placed.made);
 }
 

@@ -12,6 +12,7 @@
 #include <gpuplace/runtime/batch.hpp>
 #include <gpuplace/runtime/step_executor.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -64,6 +65,7 @@ public:
   std::size_t row_of_sample(std::size_t i) const { return row_of_sample_[i]; }
   /// Whether sample i is one that the device cannot choose for: its rule says nothing.
   bool chosen_by_host(std::size_t i) const { return by_host_[i]; }
+  bool chosen_by_host() const { return std::ranges::find(by_host_, true) != by_host_.end(); }
 
 private:
   void add(batch_row const& row, std::int64_t index, std::int64_t first);

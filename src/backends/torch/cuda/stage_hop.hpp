@@ -1,0 +1,42 @@
+#pragma once
+/// @file
+/// How the hidden state gets from a stage to the next one in this process.
+
+#include <peer_copy.hpp>
+#include <pinned_copy.hpp>
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace gpuplace::torch_detail {
+
+/// One of the transports between GPUs of one process, which calls as gpuplace::transport has them.
+class stage_hop {
+public:
+  /// Straight where the two reach each other, unless NCCL_P2P_DISABLE says that they may not; else through the host.
+  /// @param most  bytes of the largest message
+  static stage_hop between(int from, int to, std::size_t most);
+
+  std::string_view name() const {
+    return std::visit([](auto const& by) { return by.name; }, way_);
+  }
+  void send(std::span<std::byte const> data, cudaStream_t on) {
+    std::visit([&](auto& by) { by.send(data, on); }, way_);
+  }
+  void reuse(cudaStream_t on) {
+    std::visit([&](auto& by) { by.reuse(on); }, way_);
+  }
+  void receive(std::span<std::byte> room, cudaStream_t on) {
+    std::visit([&](auto& by) { by.receive(room, on); }, way_);
+  }
+
+private:
+  using way = std::variant<cuda::peer_copy, cuda::pinned_copy>;
+  explicit stage_hop(way chosen) : way_(std::move(chosen)) {}
+  way way_;
+};
+
+}  // namespace gpuplace::torch_detail
