@@ -180,6 +180,28 @@ TEST(scheduler, shares_sequences_out_over_steps_in_flight) {
   for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(d.ended[i]->value().tokens, alone(d.asked[i], limits, 1000).tokens);
 }
 
+TEST(scheduler, steps_beyond_the_micro_batches_are_left_to_prompts) {
+  auto limits = roomy;
+  limits.steps = 3;
+  limits.micro_batches = 2;
+  limits.step_tokens = 16;
+  driver d(limits);
+  for (std::size_t i = 0; i < 4; ++i) d.submit(request_of(i, 4, 20));
+  ASSERT_TRUE(d.begin());
+  d.finish();
+  for (int part = 0; part < 2; ++part) {
+    ASSERT_TRUE(d.begin());
+    EXPECT_EQ(d.current->rows.size(), 2U);
+  }
+  EXPECT_FALSE(d.begin()) << "all four are on their way";
+  d.submit(request_of(4, 40, 3));
+  ASSERT_TRUE(d.begin());
+  EXPECT_EQ(d.current->rows.size(), 1U);
+  EXPECT_EQ(d.current->token_count(), 16);
+  d.run();
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(d.ended[i]->value().tokens, alone(d.asked[i], limits, 1000).tokens);
+}
+
 TEST(scheduler, a_prompts_next_chunk_follows_while_one_is_under_way) {
   auto limits = roomy;
   limits.steps = 3;
@@ -266,7 +288,8 @@ TEST(scheduler, agrees_with_requests_run_alone) {
                                  .page_tokens = 1 + below(5),
                                  .step_tokens = 1 + below(24),
                                  .context = 16 + below(40),
-                                 .steps = 1 + seed % 4};
+                                 .steps = 1 + seed % 4,
+                                 .micro_batches = seed % 3};
     token_id const vocabulary = 40;
     driver d(limits, vocabulary);
     std::set<std::size_t> cancelled;

@@ -54,8 +54,8 @@ struct slot_fork {
 /// decoding sequence and fills what is left of `step_tokens` with chunks of prompts, oldest request first. A request
 /// is admitted when there is a slot and the pages for its prompt; later pages come one by one, and when none is left
 /// the youngest sequence gives up its own and is computed again later: it loses nothing and repeats nothing.
-/// Where the executor takes several steps at once, running sequences are shared out over them, and the next chunk of a long
-/// prompt follows while the one before is under way.
+/// Where the executor takes several steps at once, running sequences are shared out over its micro-batches, and the next chunk of a
+/// long prompt follows while the one before is under way.
 /// Of a request with several samples, one computes the prompt and the others fork from it: whole pages of the prompt are
 /// shared, the last one, in which each continues, is copied.
 /// Threads:    none of its own; one call at a time
@@ -64,7 +64,7 @@ class scheduler {
 public:
   explicit scheduler(executor_limits const& limits)
       : limits_(limits), pool_(limits.kv_pages), flights_(static_cast<std::size_t>(limits.steps)) {
-    assert(limits.slots > 0 && limits.step_tokens > 0 && limits.page_tokens > 0 && limits.steps > 0);
+    assert(limits.slots > 0 && limits.step_tokens > 0 && limits.page_tokens > 0 && limits.steps > 0 && limits.micro_batches >= 0);
     auto const slots = static_cast<std::size_t>(limits.slots);
     for (auto slot = limits.slots; slot-- > 0;) slots_.push_back(static_cast<slot_id>(slot));
     running_.reserve(slots);
@@ -258,7 +258,8 @@ private:
   /// give up its pages, or has to wait for some.
   bool add_running(flight& f, std::int64_t& budget) {
     auto decodes = std::count_if(running_.begin(), running_.end(), [&](index i) { return table_[i].pending() == 1; });
-    auto const share = (running_.size() + flights_.size() - 1) / flights_.size();
+    auto const parts = limits_.micro_batches > 0 ? static_cast<std::size_t>(limits_.micro_batches) : flights_.size();
+    auto const share = (running_.size() + parts - 1) / parts;
     bool had_pages = true;
     for (std::size_t at = 0; at < running_.size() && budget > 0 && f.sequences.size() < share; ++at) {
       auto& s = table_[running_[at]];

@@ -18,12 +18,13 @@ namespace gpuplace {
 
 /// What an executor reserved at start.
 struct executor_limits {
-  std::int64_t slots = 0;         ///< sequences in flight
-  std::int64_t kv_pages = 0;      ///< pages of the KV pool
-  std::int64_t page_tokens = 16;  ///< tokens a page holds
-  std::int64_t step_tokens = 0;   ///< most tokens in one batch
-  std::int64_t context = 0;       ///< most tokens of one sequence
-  std::int64_t steps = 1;         ///< in flight at once, which end in the order in which they began
+  std::int64_t slots = 0;          ///< sequences in flight
+  std::int64_t kv_pages = 0;       ///< pages of the KV pool
+  std::int64_t page_tokens = 16;   ///< tokens a page holds
+  std::int64_t step_tokens = 0;    ///< most tokens in one batch
+  std::int64_t context = 0;        ///< most tokens of one sequence
+  std::int64_t steps = 1;          ///< in flight at once, which end in the order in which they began
+  std::int64_t micro_batches = 0;  ///< steps over which running sequences are shared out; 0: as many as may be in flight
 
   friend bool operator==(executor_limits const&, executor_limits const&) = default;
 };

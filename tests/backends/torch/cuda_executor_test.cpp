@@ -83,7 +83,7 @@ TEST_P(cuda_oracle, stages_that_work_side_by_side_say_what_transformers_says) {
     // Fewer slots than requests, and prompts in chunks: steps of all kinds follow each other through the stages.
     auto executor = load_cuda(folder(), {.devices = stages, .options = {.page_tokens = 7, .step_tokens = 24}});
     ASSERT_TRUE(executor) << executor.error();
-    EXPECT_EQ(executor->limits().steps, static_cast<std::int64_t>(stages));
+    EXPECT_EQ(executor->limits().micro_batches, static_cast<std::int64_t>(stages));
     step_instance instance(*std::move(executor));
     boost::asio::io_context loop;
     std::size_t ended = 0;

@@ -11,48 +11,81 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace gpuplace::detail {
 
 /// The order in which a batch is fed. A router that cuts a batch into shards would send its first requests all to one
-/// instance: taking one of each shard in turn keeps all of them busy while few requests are in flight.
+/// instance: taking one of each shard in turn keeps all of them busy while few requests are in flight. A shard that has no
+/// request left while its instance has room takes those that the longest shard would feed last.
 class feed_order {
 public:
-  feed_order(std::size_t count, std::size_t shards) : count_(count), shards_(shards) {}
+  /// @param slots  sequences that an instance runs at once; 0: unknown, and every shard is fed at once
+  feed_order(std::size_t count, std::size_t shards, std::size_t slots)
+      : left_(shard_of(count, shards)),
+        under_way_(shards, 0),
+        slots_(slots > 0 ? slots : std::numeric_limits<std::size_t>::max()),
+        most_(slots > 0 ? slots + std::max<std::size_t>(4, slots / 4) : slots_) {}
 
-  bool done() const { return fed_ == count_; }
-  std::size_t next() {
-    for (;; ++turn_) {
-      auto const shard = shard_of(count_, shards_, turn_ % shards_);
-      auto const at = turn_ / shards_;
-      if (at >= shard.size()) continue;
-      ++fed_, ++turn_;
-      return shard.first + at;
-    }
+  struct turn {
+    std::size_t index = 0;  ///< of the request
+    std::size_t shard = 0;  ///< that feeds it
+    bool moved = false;     ///< from another shard
+  };
+
+  bool done() const {
+    return std::all_of(left_.begin(), left_.end(), [](auto const& shard) { return shard.empty(); });
   }
 
+  /// Nothing where every request is fed, or every shard has enough under way.
+  std::optional<turn> next() {
+    for (std::size_t tried = 0; tried < left_.size(); ++tried, ++turn_) {
+      auto const shard = turn_ % left_.size();
+      auto const found = take(shard);
+      if (!found) continue;
+      ++under_way_[shard], ++turn_;
+      return turn{*found, shard, moved_};
+    }
+    return std::nullopt;
+  }
+  void ended(std::size_t shard) { --under_way_[shard]; }
+
 private:
-  std::size_t count_, shards_;
+  std::optional<std::size_t> take(std::size_t shard) {
+    moved_ = left_[shard].empty();
+    if (!moved_) return under_way_[shard] < most_ ? std::optional(left_[shard].first++) : std::nullopt;
+    if (under_way_[shard] >= slots_) return std::nullopt;
+    auto const longest =
+        std::max_element(left_.begin(), left_.end(), [](auto const& a, auto const& b) { return a.size() < b.size(); });
+    return longest->empty() ? std::nullopt : std::optional(--longest->last);
+  }
+
+  std::vector<index_range> left_;       ///< of each shard
+  std::vector<std::size_t> under_way_;  ///< fed by each shard and not ended
+  std::size_t slots_, most_;
   std::size_t turn_ = 0;
-  std::size_t fed_ = 0;
+  bool moved_ = false;
 };
 
 /// One batch under way. Everything happens on a strand of the caller's executor.
 class batch_feed : public std::enable_shared_from_this<batch_feed> {
 public:
-  /// Starts one request on the instance that a router chooses.
-  using start_one =
-      std::function<cancel_function(generation_request, boost::asio::any_io_executor where, placed_sink, generation_handler)>;
+  /// Starts one request on an instance, or where none is named, on the one that a router chooses.
+  using start_one = std::function<cancel_function(generation_request, std::optional<std::size_t> instance,
+                                                  boost::asio::any_io_executor where, placed_sink, generation_handler)>;
 
   batch_feed(batch_source source, feed_order order, batch_sinks sinks, boost::asio::any_io_executor const& where, start_one start,
              std::function<void(std::size_t)> on_end)
       : source_(std::move(source)),
-        order_(order),
+        order_(std::move(order)),
         sinks_(std::move(sinks)),
         where_(boost::asio::make_strand(where)),
         start_(std::move(start)),
@@ -67,12 +100,18 @@ public:
 
 private:
   void fill() {
-    while (!stopped_ && !order_.done() && cancels_.size() < source_.in_flight) begin(order_.next());
+    while (!stopped_ && cancels_.size() < source_.in_flight) {
+      auto const next = order_.next();
+      if (!next) break;
+      begin(*next);
+    }
     if (cancels_.empty() && (stopped_ || order_.done()) && on_end_) std::exchange(on_end_, nullptr)(told_);
   }
 
-  void begin(std::size_t i) {
+  void begin(feed_order::turn const& next) {
+    auto const i = next.index;
     auto request = source_.read(i);
+    if (!request || !*request) order_.ended(next.shard);
     if (!request) return;
     if (!*request) return tell(i, request->error());
     placed_sink sink;
@@ -82,11 +121,13 @@ private:
       };
     if (sinks_.on_restart) sink.restart = [self = shared_from_this(), i](error const& why) { self->sinks_.on_restart(i, why); };
     cancels_.emplace(i, nullptr);
-    cancels_[i] = start_(**std::move(request), where_, std::move(sink), [self = shared_from_this(), i](result<generation> g) {
-      self->cancels_.erase(i);
-      self->tell(i, g);
-      self->fill();
-    });
+    cancels_[i] = start_(**std::move(request), next.moved ? std::optional(next.shard) : std::nullopt, where_, std::move(sink),
+                         [self = shared_from_this(), i, shard = next.shard](result<generation> g) {
+                           self->cancels_.erase(i);
+                           self->order_.ended(shard);
+                           self->tell(i, g);
+                           self->fill();
+                         });
   }
 
   void tell(std::size_t i, result<generation> const& g) {

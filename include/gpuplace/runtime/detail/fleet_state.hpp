@@ -89,7 +89,7 @@ public:
                            generation_handler on_end) {
     placed_sink sink;
     if (on_tokens) sink.tokens = [on_tokens = std::move(on_tokens)](std::size_t, token_piece const& fresh) { on_tokens(fresh); };
-    return route(std::move(request), true, where, std::move(sink), std::move(on_end));
+    return route(std::move(request), true, std::nullopt, where, std::move(sink), std::move(on_end));
   }
 
   /// Starts a request on one instance; refuses it once the fleet closes.
@@ -116,12 +116,13 @@ public:
   cancel_function generate_from(batch_source source, batch_sinks sinks, boost::asio::any_io_executor where,
                                 std::function<void(std::size_t)> on_end) {
     auto const shards = wants_count(router_) ? std::max<std::size_t>(1, instances_.size()) : 1;
-    feed_order const order(source.count, shards);
+    feed_order order(source.count, shards, shards > 1 ? most_slots() : 0);
     if constexpr (has_begin<R>) router_.begin(source.count);
-    auto one = [self = this->shared_from_this()](generation_request request, auto&&... parts) {
-      return self->route(std::move(request), false, std::forward<decltype(parts)>(parts)...);
+    auto one = [self = this->shared_from_this()](generation_request request, std::optional<std::size_t> at, auto&&... parts) {
+      return self->route(std::move(request), false, at, std::forward<decltype(parts)>(parts)...);
     };
-    return std::make_shared<batch_feed>(std::move(source), order, std::move(sinks), where, std::move(one), std::move(on_end))
+    return std::make_shared<batch_feed>(std::move(source), std::move(order), std::move(sinks), where, std::move(one),
+                                        std::move(on_end))
         ->run();
   }
 
@@ -172,13 +173,26 @@ private:
     batch_sinks sinks;
   };
 
-  cancel_function route(generation_request request, bool alone, boost::asio::any_io_executor const& where, placed_sink sink,
-                        generation_handler on_end) {
-    auto const chosen = choose(request, alone);
+  /// Sequences that an instance runs at once; 0 where the instances do not say.
+  std::size_t most_slots() const {
+    std::int64_t most = 0;
+    for (auto const& s : statistics()) most = std::max(most, s.slots);
+    return static_cast<std::size_t>(most);
+  }
+
+  /// @param at  the instance that has room for a request which another would get later
+  cancel_function route(generation_request request, bool alone, std::optional<std::size_t> at,
+                        boost::asio::any_io_executor const& where, placed_sink sink, generation_handler on_end) {
+    auto const chosen = at && takes_requests(*at) ? result<std::size_t>(*at) : choose(request, alone);
     if (!chosen) return refuse<result<generation>>(where, std::move(on_end), chosen.error());
     return std::make_shared<routed>(this->shared_from_this(), std::move(request), instances_.size(), where, std::move(sink),
                                     std::move(on_end))
         ->run(*chosen);
+  }
+
+  bool takes_requests(std::size_t at) const {
+    std::shared_lock const open(closing_);
+    return phase_ == phase::running && at < instances_.size() && instances_[at].load().available;
   }
 
   template <class Value, class Handler>

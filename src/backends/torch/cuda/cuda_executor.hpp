@@ -16,7 +16,7 @@
 
 namespace gpuplace::torch_detail {
 
-/// Runs the steps of one replica on its GPUs, from one thread: as many steps are in flight as there are stages.
+/// Runs the steps of one replica on its GPUs, from one thread; several steps are in flight where there are several stages.
 /// Threads:    as step_executor says; the destructor from any other thread than the executor's own
 class cuda_executor {
 public:
