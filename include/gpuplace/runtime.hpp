@@ -17,3 +17,4 @@
 #include <gpuplace/runtime/scheduler.hpp>
 #include <gpuplace/runtime/step_executor.hpp>
 #include <gpuplace/runtime/transport.hpp>
+#include <gpuplace/runtime/world.hpp>

@@ -1,5 +1,8 @@
 #include "runtime.hpp"
 
+#include <cstdlib>
+#include <string_view>
+
 namespace gpuplace::cuda {
 
 int device_count() {
@@ -26,6 +29,7 @@ bool reach(int self, int peer) {
 
 bool connect(int one, int other) {
   if (one == other) return true;
+  if (auto const* const off = std::getenv("NCCL_P2P_DISABLE"); off && std::string_view(off) == "1") return false;
   bool both = true;
   for (auto const& [self, peer] : {std::pair(one, other), std::pair(other, one)}) {
     device_scope const here(self);

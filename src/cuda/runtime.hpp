@@ -77,7 +77,7 @@ private:
 using device_memory = memory<cudaFree>;
 using pinned_memory = memory<cudaFreeHost>;
 
-/// Switches peer access between two devices on, both ways. False where they cannot reach each other.
+/// Switches peer access between two devices on, both ways. False where they cannot reach each other, or NCCL_P2P_DISABLE=1 forbids it.
 bool connect(int one, int other);
 
 device_memory allocate(std::size_t bytes, char const* what);

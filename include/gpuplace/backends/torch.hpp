@@ -12,6 +12,10 @@
 
 namespace gpuplace {
 
+namespace torch_detail {
+class rank_group;
+}
+
 /// How replicas run; the defaults serve.
 struct torch_options {
   int threads = 0;                ///< CPU threads of each replica; 0: the cores of its `cpu:` devices together
@@ -62,12 +66,22 @@ public:
   ///             chain); errc::does_not_fit (memory)
   result<instance> start(replica_start const& what) const;
 
+  /// Meets the other processes of a run: from then on, stages run where their device's process is. All must have planned alike, but for
+  /// the memory that each found free; what rank 0 has planned is carried out, and given back.
+  /// Errors:     errc::timed_out naming the ranks that did not come; errc::mismatch naming those with another plan;
+  ///             errc::invalid_argument for ranks without a device; errc::unavailable for a network that cannot be used
+  result<plan> join(world const& here, plan const& whole, seconds limit);
+  /// The stages of this process, for as long as rank 0 has work for them.
+  /// Errors:     as start; errc::device_lost for a rank that is gone
+  result<void> serve(replica_start const& what) const;
+
   torch_options const& options() const { return options_; }
 
 private:
   torch_options options_;
+  std::shared_ptr<torch_detail::rank_group> ranks_;  ///< null: this process runs everything
 };
 
-static_assert(check_execution_backend<torch_backend>());
+static_assert(check_execution_backend<torch_backend>() && has_ranks<torch_backend>);
 
 }  // namespace gpuplace

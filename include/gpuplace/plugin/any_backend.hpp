@@ -96,6 +96,14 @@ public:
     return started;
   }
 
+  /// As has_ranks has them. Errors: errc::unsupported where the backend runs in one process alone
+  result<plan> join(world const& here, plan const& whole, seconds limit) {
+    return detail::without_exceptions("backend " + label, [&] { return object_->join(here, whole, limit); });
+  }
+  result<void> serve(replica_start const& what) {
+    return detail::without_exceptions("backend " + label, [&] { return object_->serve(what); });
+  }
+
   /// Keeps `library`, which holds the backend's code, loaded for as long as this object, a copy of it or an instance
   /// that it started lives.
   void keep_library(std::shared_ptr<void> library) { object_.keep(std::move(library)); }
@@ -107,6 +115,8 @@ private:
     virtual memory_profile memory() const = 0;
     virtual clock_function time() const = 0;
     virtual result<any_instance> start(replica_start const& what) const = 0;
+    virtual result<plan> join(world const& here, plan const& whole, seconds limit) = 0;
+    virtual result<void> serve(replica_start const& what) = 0;
   };
   template <class B>
   struct model final : interface {
@@ -120,6 +130,18 @@ private:
     result<any_instance> start(replica_start const& what) const override {
       GPUPLACE_TRY(auto started, backend.start(what));
       return any_instance(std::move(started));
+    }
+    result<plan> join(world const& here, plan const& whole, seconds limit) override {
+      if constexpr (has_ranks<B>) return backend.join(here, whole, limit);
+      else return one_process();
+    }
+    result<void> serve(replica_start const& what) override {
+      if constexpr (has_ranks<B>) return backend.serve(what);
+      else return one_process();
+    }
+    error one_process() const {
+      return {errc::unsupported, "the backend " + std::string(backend.name) + " runs in one process alone", "ranks",
+              "start it without torchrun, mpirun or srun"};
     }
     B backend;
   };

@@ -9,6 +9,7 @@
 #include <gpuplace/routing/fleet_view.hpp>
 #include <gpuplace/runtime/clock.hpp>
 #include <gpuplace/runtime/generation.hpp>
+#include <gpuplace/runtime/world.hpp>
 #include <gpuplace/topology/device_group.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -90,6 +91,15 @@ concept has_backend_level = requires {
 template <class B>
 concept has_time = requires(B const& b) {
   { b.time() } -> std::same_as<clock_function>;
+};
+
+/// Optional: `b.join(here, whole, limit)` meets the other processes of a run, within `limit`, and gives the plan that all carry out, which
+/// is rank 0's; on rank 0, start() then begins replicas whose stages are in any of them. `b.serve(what)` is what the other ranks do: it blocks until rank 0 has ended, which
+/// may be a failure of its own or of a rank that it needs.
+template <class B>
+concept has_ranks = requires(B& b, world const& here, plan const& whole, seconds limit, replica_start const& what) {
+  { b.join(here, whole, limit) } -> std::same_as<result<plan>>;
+  { b.serve(what) } -> std::same_as<result<void>>;
 };
 
 /// `b.start(replica_start)` loads a replica and blocks until it is ready; a deployment calls it off the user's loop,

@@ -2,10 +2,12 @@
 
 #include "cpu_kernels.hpp"
 #include "executor_plan.hpp"
+#include "ranks/rank_group.hpp"
 #include "stage_runner.hpp"
 #include "step_inputs.hpp"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <boost/asio/post.hpp>
 #include <c10/core/InferenceMode.h>
@@ -56,8 +58,9 @@ result<torch_cpu::vector_kernels const*> find_level(std::string const& name) {
 
 class torch_executor::state {
 public:
-  state(cache_limits const& limits, std::int64_t vocabulary, int threads)
+  state(cache_limits const& limits, stage_segment part, std::int64_t vocabulary, int threads)
       : limits_(limits.executor),
+        part_(std::move(part)),
         ring_pages_(limits.ring_pages),
         inputs_(limits.executor, vocabulary, limits.ring_pages),
         threads_(threads),
@@ -75,11 +78,16 @@ public:
     weights_ = std::move(weights);
     at::Tensor embedding;
     at::Device const device(at::kCPU);
-    for (auto const& s : placed.stages) {
+    if (part_.before) received_ = at::empty({limits_.step_tokens, config.hidden}, at::TensorOptions().dtype(type));
+    for (auto const& s : part_.of(placed)) {
       GPUPLACE_TRY(auto loaded, load_stage(*weights_, config, s.units, device, type, embedding));
       if (loaded.embedding.defined()) embedding = loaded.embedding;
       stages_.emplace_back(device, make_cpu_kernels(level), std::move(loaded), config, limits_, ring_pages_, type);
     }
+    bool const norm = std::ranges::any_of(stages_, &stage_runner::has_norm);
+    if (norm != has_head())
+      return error{errc::unsupported, "the final norm and the head are in different processes", "ranks",
+                   "plan so that one process has both"};
     return {};
   }
 
@@ -109,7 +117,8 @@ private:
       c10::InferenceMode const no_gradients;
       GPUPLACE_CHECK(inputs_.fill(work));
       step_outcome outcome;
-      GPUPLACE_CHECK(sample(pass(), outcome));
+      auto const hidden = pass();
+      if (has_head()) GPUPLACE_CHECK(sample(hidden, outcome));
       outcome.device_time = std::chrono::steady_clock::now() - begin;
       return outcome;
     } catch (...) {
@@ -117,15 +126,24 @@ private:
     }
   }
 
+  bool has_head() const { return std::ranges::any_of(stages_, &stage_runner::has_head); }
+
+  static std::span<std::byte> bytes_of(at::Tensor const& t) { return {static_cast<std::byte*>(t.data_ptr()), t.nbytes()}; }
+
   /// The hidden state after the last layer.
   at::Tensor pass() {
     at::Tensor hidden;
+    if (auto const& from = part_.before) {
+      hidden = received_.narrow(0, 0, inputs_.tokens());
+      from->group->receive(from->rank, hidden_tag(from->replica), bytes_of(hidden));
+    }
     step_tensors step;
     for (std::size_t i = 0; i < stages_.size(); ++i) {
       if (!stages_[i].has_work()) continue;
       if (!step.tokens.defined() || step.tokens.device() != stages_[i].device()) step = inputs_.on(stages_[i].device());
       hidden = stages_[i].run(hidden, step);
     }
+    if (auto const& to = part_.after) to->group->send(to->rank, hidden_tag(to->replica), bytes_of(hidden.contiguous()));
     return hidden;
   }
 
@@ -162,6 +180,8 @@ private:
   }
 
   executor_limits limits_;
+  stage_segment part_;
+  at::Tensor received_;
   std::int64_t ring_pages_;
   std::shared_ptr<checkpoint const> weights_;  ///< tensors of the stages lie in its files
   step_inputs inputs_;
@@ -172,13 +192,15 @@ private:
 };
 
 result<torch_executor> torch_executor::load(model_plan const& planned, replica const& placed, model_description const& model,
-                                            std::shared_ptr<checkpoint const> weights, executor_options const& options) {
+                                            std::shared_ptr<checkpoint const> weights, executor_options const& options,
+                                            std::optional<stage_segment> part) {
   GPUPLACE_CHECK(check_chain(placed, model));
   GPUPLACE_TRY(auto const type, scalar_type_of(planned.type));
   GPUPLACE_TRY(auto const* const level, find_level(options.cpu_level));
   GPUPLACE_TRY(auto const limits, find_limits(planned, placed, model.config, options.page_tokens, options.step_tokens));
   try {
-    auto made = std::make_unique<state>(limits, model.config.vocabulary, std::max(1, options.threads));
+    auto made = std::make_unique<state>(limits, part ? *std::move(part) : whole_of(placed), model.config.vocabulary,
+                                        std::max(1, options.threads));
     GPUPLACE_CHECK(made->load(placed, model.config, std::move(weights), *level, type));
     return torch_executor(std::move(made));
   } catch (...) {

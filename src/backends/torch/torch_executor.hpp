@@ -2,6 +2,8 @@
 /// @file
 /// The step executor of the torch backend.
 
+#include "executor_plan.hpp"
+
 #include <gpuplace/model/model_description.hpp>
 #include <gpuplace/plan/plan.hpp>
 #include <gpuplace/runtime/step_executor.hpp>
@@ -12,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -31,16 +34,19 @@ struct executor_options {
   std::string cpu_level;         ///< an instruction level by name; empty: the best that the machine has
 };
 
-/// Runs the steps of one replica on a thread of its own: the stages in turn, each on its device.
+/// Runs the steps of one replica, or of those of its stages that this process has, on a thread of its own: the stages in turn, each on
+/// its device. Without the head among them a step's outcome has no tokens.
 /// Threads:    as step_executor says; the destructor from any other thread than the executor's own
 class torch_executor {
 public:
   /// Loads the replica's stages. Blocks until the weights are on their devices.
+  /// @param part     all of the stages where none is named
   /// @param weights  held against model.config by check_checkpoint; tensors in the replica's number format stay in its files
   /// Errors:     errc::invalid_argument (stages that are not the model's chain), errc::unsupported (device kinds, formats),
   ///             errc::does_not_fit (no room for the KV pool or the weights)
   static result<torch_executor> load(model_plan const& planned, replica const& placed, model_description const& model,
-                                     std::shared_ptr<checkpoint const> weights, executor_options const& options);
+                                     std::shared_ptr<checkpoint const> weights, executor_options const& options,
+                                     std::optional<stage_segment> part = {});
 
   torch_executor(torch_executor&&) noexcept;
   torch_executor& operator=(torch_executor&&) noexcept;

@@ -28,30 +28,21 @@ std::string note(std::vector<std::string> const& names, std::string_view why) {
   return fmt::format("{} {} no effect: {}", list, names.size() == 1 ? "has" : "have", why);
 }
 
-bool one_device_each(model_plan const& model) {
-  return std::ranges::all_of(model.replicas, [](replica const& r) {
-    std::set<device_id> devices;
-    for (auto const& s : r.stages) devices.insert(s.device);
-    return devices.size() <= 1;
-  });
-}
-
 }  // namespace
 
-std::vector<std::string> environment_notes(std::vector<std::string> const& environment, model_plan const& model) {
+std::vector<std::string> environment_notes(std::vector<std::string> const& environment, bool one_process) {
   std::vector<std::string> notes;
   auto const allocator = names_of(environment, [](std::string const& variable) {
     return variable.starts_with("PYTORCH_CUDA_ALLOC_CONF=") || variable.starts_with("PYTORCH_ALLOC_CONF=");
   });
   if (!allocator.empty()) notes.push_back(note(allocator, "a replica's memory on a GPU is reserved once, as the plan says"));
-  if (!one_device_each(model)) return notes;
-  bool const peers_off = std::ranges::find(environment, "NCCL_P2P_DISABLE=1") != environment.end();
-  if (peers_off) notes.push_back(note({"NCCL_P2P_DISABLE=1"}, "nothing is copied from GPU to GPU, each replica is on one device"));
-  auto const nccl = names_of(environment, [&](std::string const& variable) {
-    return variable.starts_with("NCCL_") && !variable.starts_with("NCCL_VERSION=") &&  // tells of a container's library, asks nothing
-           !(peers_off && variable == "NCCL_P2P_DISABLE=1");
+  if (!one_process) return notes;
+  auto const nccl = names_of(environment, [](std::string const& variable) {
+    return variable.starts_with("NCCL_") &&
+           !variable.starts_with("NCCL_VERSION=") &&    // tells of a container's library, asks nothing
+           !variable.starts_with("NCCL_P2P_DISABLE=");  // which is heeded
   });
-  if (!nccl.empty()) notes.push_back(note(nccl, "NCCL is not used, each replica is on one device"));
+  if (!nccl.empty()) notes.push_back(note(nccl, "NCCL carries data between processes alone, and this is the only one"));
   return notes;
 }
 

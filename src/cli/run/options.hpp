@@ -30,6 +30,7 @@ struct run_options {
   bool raw = false;
   bool token_ids = false;
   bool restart = false;
+  double meeting_limit = 60;  // seconds in which all processes of a run must have come
 };
 
 }  // namespace gpuplace::cli

@@ -7,6 +7,7 @@
 #include "environment_notes.hpp"
 #include "interrupt.hpp"
 #include "options.hpp"
+#include "own_world.hpp"
 
 #include <gpuplace/placement/resolve_devices.hpp>
 #include <gpuplace/placement/validate.hpp>
@@ -164,7 +165,27 @@ result<ending> generate(fleet_type& served, boost::asio::io_context& loop, batch
                "their rows say why; the first: " + batch.first_failure()};
 }
 
+// What ranks above 0 do: the stages on their devices, as rank 0 asks for them. The prompts count for the plan alone.
+result<ending> serve_rank(run_options const& options, world const& here) {
+  if (options.prompts == "-")
+    return error{errc::unsupported, "only one of several processes can read standard input", "--prompts", "give a file"};
+  GPUPLACE_TRY(auto rows, journal::open(std::nullopt, false));  // rank 0 writes the answers
+  GPUPLACE_TRY(auto const prompts, open_prompts(options, rows.prompts_path()));
+  GPUPLACE_TRY(auto const on, open_machine(options.planning));
+  GPUPLACE_TRY(auto const work,
+               open_workload(options.planning, sequences_of(options, prompts), static_cast<std::int64_t>(prompts.count)));
+  boost::asio::io_context loop;
+  GPUPLACE_TRY(auto const known_backends, backends(*options.planning.known, loop));
+  GPUPLACE_TRY(auto backend, known_backends.make(options.backend));
+  GPUPLACE_TRY(auto const own, open_plan(options, on, work, {.memory = backend.memory()}));
+  GPUPLACE_TRY(auto whole, backend.join(here, own, seconds{options.meeting_limit}));
+  GPUPLACE_CHECK(backend.serve({std::make_shared<plan const>(std::move(whole)), 0, 0, work.models.front().model, on.view}));
+  return ending::complete;
+}
+
 result<ending> run_prompts(run_options const& options) {
+  GPUPLACE_TRY(auto const here, own_world());
+  if (here.rank > 0) return serve_rank(options, here);
   GPUPLACE_TRY(auto rows, journal::open(journaled_output(options), options.restart));
   GPUPLACE_TRY(auto const prompts, open_prompts(options, rows.prompts_path()));
   GPUPLACE_TRY(auto const on, open_machine(options.planning));
@@ -173,16 +194,20 @@ result<ending> run_prompts(run_options const& options) {
   if (work.models.size() != 1) return error{errc::unsupported, "one model can be run at a time", "--model", "name it once"};
   boost::asio::io_context loop;
   GPUPLACE_TRY(auto const known_backends, backends(*options.planning.known, loop));
-  GPUPLACE_TRY(auto const backend, known_backends.make(options.backend));
+  GPUPLACE_TRY(auto backend, known_backends.make(options.backend));
   GPUPLACE_TRY(auto router, options.planning.known->routings.make(options.routing));
-  GPUPLACE_TRY(auto const placed, open_plan(options, on, work, {.memory = backend.memory()}));
+  GPUPLACE_TRY(auto placed, open_plan(options, on, work, {.memory = backend.memory()}));
+  if (!here.alone()) {
+    fmt::print(stderr, "rank 0 of {} (by {}) waits for the others at {}:{}\n", here.size, here.launcher, here.address, here.port);
+    GPUPLACE_TRY(placed, backend.join(here, placed, seconds{options.meeting_limit}));
+  }
   auto const& description = work.models.front().model;
   auto const& model = placed.models.front();
   GPUPLACE_TRY(auto const side, open_text(description.source, options.raw));
   GPUPLACE_TRY(auto const resumed, rows.begin(identity_of(options, description, prompts, backend.name), prompts.count));
   fmt::print(stderr, "{}\n{}\n{}", topology::to_table(on.all), plan_text(placed),
              allocation_text(model, prompts.count, router.label));
-  for (auto const& note : environment_notes(own_environment(), model)) fmt::print(stderr, "note: {}\n", note);
+  for (auto const& note : environment_notes(own_environment(), here.alone())) fmt::print(stderr, "note: {}\n", note);
   if (resumed > 0) fmt::print(stderr, "going on with a run that has answered {} of {} prompts\n", resumed, prompts.count);
 
   auto const now = backend.time();
@@ -214,6 +239,8 @@ void add_run(CLI::App& app, action& chosen) {
       "  gpuplace run --model DIR --prompt 'What is the capital of France?'\n"
       "  gpuplace run --model DIR --prompts questions.txt --topology cpu:2 --allocation 'data_parallel(2)' --output answers.jsonl\n"
       "  gpuplace run --model DIR --prompts questions.txt --topology cpu:2 --allocation one_group --partition even\n"
+      "  torchrun --no-python --nproc-per-node 2 gpuplace run --model DIR --prompts questions.txt --topology cpu:2 "
+      "--allocation one_group\n"
       "Answers go to standard output in the order of the prompts; the plan, the progress and the summary to standard error.\n"
       "Until all answers are there they are kept in a folder beside the output file: a run that was stopped or killed goes on\n"
       "where it was when its command is repeated.\n"
@@ -229,6 +256,12 @@ void add_run(CLI::App& app, action& chosen) {
   source->add_option("--prompt", options->prompt, "A prompt; may be given several times")->type_name("TEXT");
   source->require_option(1);
   command->add_option("--plan", options->plan_file, "Carry out this stored plan instead of planning")->type_name("FILE");
+  command
+      ->add_option("--meeting-limit", options->meeting_limit,
+                   "Under torchrun, mpirun or srun: seconds in which all processes must have come")
+      ->check(CLI::PositiveNumber)
+      ->type_name("SECONDS")
+      ->capture_default_str();
   command->add_option("--routing", options->routing, "Which replica takes a prompt: contiguous_shards, round_robin, least_loaded")
       ->type_name("SPEC")
       ->capture_default_str();

@@ -18,9 +18,9 @@
 namespace gpuplace::torch_detail {
 namespace {
 
-result<void> check_gpus(replica const& placed) {
+result<void> check_gpus(std::span<stage const> stages) {
   auto const count = cuda::device_count();
-  for (auto const& s : placed.stages)
+  for (auto const& s : stages)
     if (s.device.index < 0 || s.device.index >= count)
       return error{errc::not_found,
                    "this machine has " + std::to_string(count) + " GPU" + (count == 1 ? "" : "s") + " for this process",
@@ -125,6 +125,7 @@ private:
   /// Tokens of the step's samples, in parts of as many logits as there is memory for. Where the host has to look at logits, it does so
   /// before the next part or step writes its own.
   result<void> choose(flight& f) {
+    if (!stages_.last().has_head()) return {};
     auto const& requests = f.rows.requests();
     f.outcome.tokens.resize(requests.size());
     bool const tells = std::ranges::any_of(requests, [](auto const& ask) { return ask.logprobs >= 0; });
@@ -204,25 +205,28 @@ private:
 };
 
 result<cuda_executor> cuda_executor::load(model_plan const& planned, replica const& placed, model_description const& model,
-                                          checkpoint const& weights, executor_options const& options) {
+                                          checkpoint const& weights, executor_options const& options,
+                                          std::optional<stage_segment> part) {
   GPUPLACE_CHECK(check_chain(placed, model));
-  GPUPLACE_CHECK(check_gpus(placed));
+  auto const segment = part ? *part : whole_of(placed);
+  auto const stages = segment.of(placed);
+  GPUPLACE_CHECK(check_gpus(stages));
   if (planned.type != dtype::fp32 && planned.type != dtype::bf16)
     return error{errc::unsupported, "GPUs compute in fp32 and bf16 here, not in " + std::string(to_string(planned.type)),
                  "torch backend", "plan with --dtype bf16"};
   GPUPLACE_TRY(auto limits, find_limits(planned, placed, model.config, options.page_tokens, options.step_tokens));
   // One step more than stages where there are several: chunks of prompts differ in time, and the next one waits at the first stage.
-  limits.executor.micro_batches = std::ssize(placed.stages);
+  limits.executor.micro_batches = std::ssize(stages);
   limits.executor.steps = limits.executor.micro_batches > 1 ? limits.executor.micro_batches + 1 : 1;
   auto const tile_tokens = std::max<std::int64_t>(1, cuda::prompt_rows * model.config.kv_heads / model.config.heads);
   try {
-    cuda::use_device(placed.stages.front().device.index);
+    cuda::use_device(stages.front().device.index);
     std::vector<step_block> rows;
     for (std::int64_t i = 0; i < limits.executor.steps; ++i)
       rows.emplace_back(limits.executor, model.config.vocabulary, limits.ring_pages, tile_tokens);
-    GPUPLACE_TRY(auto stages, cuda_pipeline::load(placed.stages, model.config, weights, model.source + " " + model.fingerprint,
+    GPUPLACE_TRY(auto loaded, cuda_pipeline::load(stages, segment, model.config, weights, model.source + " " + model.fingerprint,
                                                   limits, planned.type, rows.front().most_numbers()));
-    return cuda_executor(std::make_unique<state>(std::move(stages), limits.executor, model.config.vocabulary, std::move(rows)));
+    return cuda_executor(std::make_unique<state>(std::move(loaded), limits.executor, model.config.vocabulary, std::move(rows)));
   } catch (...) {
     return cuda_error("loading " + model.name);
   }

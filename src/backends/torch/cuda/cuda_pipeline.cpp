@@ -1,15 +1,19 @@
 #include "cuda_pipeline.hpp"
 
-#include <cstdlib>
+#include "../ranks/rank_group.hpp"
+
 #include <exception>
 #include <future>
-#include <string_view>
+#include <stdexcept>
 #include <utility>
 
 namespace gpuplace::torch_detail {
 namespace {
 
 constexpr char const* lost_remedy = "start the process again; where it happens again, look for Xid errors in dmesg";
+
+/// For the other process to load its stages.
+constexpr seconds linking_limit{1800};
 
 std::string text_of(int gpu) { return "cuda:" + std::to_string(gpu); }
 
@@ -45,9 +49,9 @@ error cuda_error(std::string where) {
   }
 }
 
-result<cuda_pipeline> cuda_pipeline::load(std::span<stage const> stages, model_config const& config, checkpoint const& weights,
-                                          std::string const& source, cache_limits const& limits, dtype type,
-                                          std::int64_t block_numbers) {
+result<cuda_pipeline> cuda_pipeline::load(std::span<stage const> stages, stage_segment const& part, model_config const& config,
+                                          checkpoint const& weights, std::string const& source, cache_limits const& limits,
+                                          dtype type, std::int64_t block_numbers) {
   std::vector<std::future<result<std::unique_ptr<stage_queue>>>> loading;
   for (auto const& s : stages)
     loading.push_back(
@@ -64,6 +68,14 @@ result<cuda_pipeline> cuda_pipeline::load(std::span<stage const> stages, model_c
     auto const most = static_cast<std::size_t>(limits.executor.step_tokens * config.hidden * stored_bytes(1, type).count());
     for (std::size_t i = 1; i < made.queues_.size(); ++i)
       made.hops_.push_back(stage_hop::between(made.queues_[i - 1]->gpu(), made.queues_[i]->gpu(), most));
+    if (part.before) {
+      made.queues_.front()->use();
+      made.before_ = stage_hop::across(*part.before, false);
+    }
+    if (part.after) {
+      made.queues_.back()->use();
+      made.after_ = stage_hop::across(*part.after, true);
+    }
   } catch (...) {
     return cuda_error("connecting the stages' GPUs");
   }
@@ -71,8 +83,9 @@ result<cuda_pipeline> cuda_pipeline::load(std::span<stage const> stages, model_c
 }
 
 void cuda_pipeline::step(step_block const& rows) {
+  auto const optional = [](auto& hop) { return hop ? &*hop : nullptr; };
   for (std::size_t i = 0; i < queues_.size(); ++i)
-    queues_[i]->step(rows, i > 0 ? &hops_[i - 1] : nullptr, i < hops_.size() ? &hops_[i] : nullptr);
+    queues_[i]->step(rows, i > 0 ? &hops_[i - 1] : optional(before_), i < hops_.size() ? &hops_[i] : optional(after_));
 }
 
 void cuda_pipeline::copy_sequence(slot_id from_slot, slot_id to_slot, std::span<page_id const> from, std::span<page_id const> to) {
@@ -93,9 +106,21 @@ void cuda_pipeline::drain() const {
   }
 }
 
+stage_hop stage_hop::across(neighbour const& other, bool sends) {
+  auto& group = *other.group;
+  auto const key = "nccl/" + std::to_string(other.replica) + "/" + std::to_string(other.hop);
+  if (sends) {
+    auto const id = cuda::nccl_link::make_id();
+    group.publish(key, id);
+    return stage_hop(cuda::nccl_link(id, true));
+  }
+  auto const id = group.look_up(key, linking_limit);
+  if (!id) throw std::runtime_error(group.name_of(other.rank) + " has not begun its link: " + id.error().what);
+  return stage_hop(cuda::nccl_link(*id, false));
+}
+
 stage_hop stage_hop::between(int from, int to, std::size_t most) {
-  auto const* const off = std::getenv("NCCL_P2P_DISABLE");
-  if (!(off && std::string_view(off) == "1" && from != to) && cuda::connect(from, to)) return stage_hop(cuda::peer_copy(from, to));
+  if (cuda::connect(from, to)) return stage_hop(cuda::peer_copy(from, to));
   return stage_hop(cuda::pinned_copy(from, to, most));
 }
 

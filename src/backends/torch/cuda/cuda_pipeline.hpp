@@ -1,6 +1,6 @@
 #pragma once
 /// @file
-/// The stages of one replica, on one GPU or several, as steps pass them.
+/// The stages of one replica that this process has, on one GPU or several, as steps pass them.
 
 #include "../executor_plan.hpp"
 #include "stage_hop.hpp"
@@ -12,6 +12,7 @@
 #include <gpuplace/weights/checkpoint.hpp>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,11 +23,13 @@ namespace gpuplace::torch_detail {
 class cuda_pipeline {
 public:
   /// Loads all stages, those of different GPUs at the same time.
+  /// @param part           where the hidden state comes from and goes to
   /// @param source         names the checkpoint: replicas of this process that load the same one send each other the weights
   /// @param block_numbers  of the largest step
   /// Errors:     as load_on_gpu; what CUDA says, naming the GPU
-  static result<cuda_pipeline> load(std::span<stage const> stages, model_config const& config, checkpoint const& weights,
-                                    std::string const& source, cache_limits const& limits, dtype type, std::int64_t block_numbers);
+  static result<cuda_pipeline> load(std::span<stage const> stages, stage_segment const& part, model_config const& config,
+                                    checkpoint const& weights, std::string const& source, cache_limits const& limits, dtype type,
+                                    std::int64_t block_numbers);
 
   /// Puts a step into every stage's stream.
   void step(step_block const& rows);
@@ -42,7 +45,8 @@ public:
 
 private:
   std::vector<std::unique_ptr<stage_queue>> queues_;
-  std::vector<stage_hop> hops_;  ///< hop i leads from stage i to the next
+  std::vector<stage_hop> hops_;              ///< hop i leads from stage i to the next
+  std::optional<stage_hop> before_, after_;  ///< from and to other processes
 };
 
 /// What CUDA or cuBLASLt threw, as an error. After all but a shortage of memory the device answers nothing more to this process. To be

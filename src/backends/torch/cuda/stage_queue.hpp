@@ -39,6 +39,7 @@ public:
   /// Their logits. Waits for the device.
   void fetch_logits(std::size_t first, std::size_t count, std::span<float> to);
   std::int64_t chosen_at_once() const { return chosen_at_once_; }
+  bool has_head() const { return stage_.has_head(); }
 
   void copy_sequence(slot_id from_slot, slot_id to_slot, std::span<page_id const> from, std::span<page_id const> to);
 
