@@ -236,11 +236,16 @@ result<void> torch_backend::serve(replica_start const& what) const {
     serving.push_back(std::async(std::launch::async, [this, &what, r, part = own->part, last]() -> result<void> {
       auto one = what;
       one.replica = r;
-      auto const opened = open_replica(one, options_);
-      auto const served = !opened ? result<void>(opened.error()) : load_part(*opened, part, [&](auto executor) -> result<void> {
-        return torch_detail::run_orders(*ranks_, r, std::move(executor), last);
-      });
-      if (!served) torch_detail::say_why(*ranks_, r, served.error());
+      bool loaded = false;
+      auto const serve_one = [&]() -> result<void> {
+        GPUPLACE_TRY(auto const opened, open_replica(one, options_));
+        return load_part(opened, part, [&](auto executor) -> result<void> {
+          loaded = true;
+          return torch_detail::run_orders(*ranks_, r, std::move(executor), last);
+        });
+      };
+      auto const served = serve_one();
+      if (!served && !loaded) torch_detail::say_why(*ranks_, r, served.error());
       return served;
     }));
   }

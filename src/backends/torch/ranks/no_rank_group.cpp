@@ -20,7 +20,8 @@ result<rank_group::met> rank_group::meet(world const&, plan const&, seconds) {
 std::string rank_group::name_of(int) const { nobody(); }
 void rank_group::send(int, int, std::span<std::byte const>) { nobody(); }
 void rank_group::receive(int, int, std::span<std::byte>) { nobody(); }
-void rank_group::send_message(int, int, std::span<std::byte const>) { nobody(); }
+void rank_group::post_message(int, int, std::vector<std::byte>) { nobody(); }
+void rank_group::flush(int, int) { nobody(); }
 std::vector<std::byte> rank_group::receive_message(int, int) { nobody(); }
 void rank_group::stop_receiving(int, int) { nobody(); }
 void rank_group::publish(std::string const&, std::string const&) { nobody(); }

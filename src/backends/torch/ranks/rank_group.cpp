@@ -17,8 +17,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <cstdint>
+#include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -33,8 +36,15 @@ struct rank_group::state {
     c10::intrusive_ptr<c10d::Work> now;
     bool stopped = false;
   };
+  /// A message on its way, with the memory that it is read from.
+  struct letter {
+    std::unique_ptr<std::uint64_t> size;
+    std::vector<std::byte> data;
+    std::vector<c10::intrusive_ptr<c10d::Work>> sent{};
+  };
   std::mutex guard;
   std::map<std::pair<int, int>, receiving> receives;  ///< by rank and tag
+  std::map<std::pair<int, int>, std::deque<letter>> letters;
 };
 
 namespace {
@@ -135,6 +145,15 @@ result<present> wait_for_all(c10d::Store& store, world const& here, std::chrono:
   return all;
 }
 
+/// Rank 0, which keeps the store, goes on when all have read it: whoever refuses to start is to say why.
+void leave_together(c10d::Store& store, world const& here, std::chrono::steady_clock::time_point end) {
+  auto const key = [](int rank) { return "read/" + std::to_string(rank); };
+  store.set(key(here.rank), std::string("1"));
+  if (here.rank > 0) return;
+  for (int r = 1; r < here.size; ++r)
+    while (!store.check({key(r)}) && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(5));
+}
+
 result<void> check_plans(present const& all, int here) {
   std::string others;
   for (std::size_t r = 0; r < all.hashes.size(); ++r)
@@ -153,8 +172,9 @@ result<rank_group::met> rank_group::meet(world const& here, plan const& whole, s
     if (here.rank == 0) store->set("plan", to_json_text(whole));
     store->set(key_of(here.rank), std::to_string(agreed_hash(whole)) + "\n" + own_host());
     GPUPLACE_TRY(auto all, wait_for_all(*store, here, end));
-    GPUPLACE_CHECK(check_plans(all, here.rank));
     auto const text = store->get("plan");
+    leave_together(*store, here, end);
+    GPUPLACE_CHECK(check_plans(all, here.rank));
     GPUPLACE_TRY(auto carried_out, parse_plan(std::string(text.begin(), text.end()), "rank 0's plan"));
     GPUPLACE_TRY(auto owners, device_owners::deal(carried_out, all.hosts));
     auto options = c10d::ProcessGroupGloo::Options::create(no_limit);
@@ -224,10 +244,42 @@ void rank_group::stop_receiving(int rank, int tag) {
   if (at.now) at.now->abort();
 }
 
-void rank_group::send_message(int rank, int tag, std::span<std::byte const> data) {
-  auto const size = static_cast<std::uint64_t>(data.size());
-  send(rank, tag, std::as_bytes(std::span(&size, 1)));
-  send(rank, tag, data);
+template <class Letter>
+void rank_group::wait_for(int rank, Letter& posted) {
+  try {
+    for (auto const& part : posted.sent) part->wait();
+  } catch (std::exception const& e) {
+    throw std::runtime_error(name_of(rank) + " is gone: " + first_line(e));
+  }
+}
+
+/// A send is done when the other side has taken it. Who waits for that with orders, while the other waits with an answer, waits forever.
+void rank_group::post_message(int rank, int tag, std::vector<std::byte> data) {
+  constexpr std::size_t most = 64;
+  std::optional<state::letter> oldest;
+  try {
+    std::scoped_lock const hold(state_->guard);
+    auto& box = state_->letters[{rank, tag}];
+    auto& made = box.emplace_back(std::make_unique<std::uint64_t>(data.size()), std::move(data));
+    for (auto part : {over(made.size.get(), sizeof(*made.size)), over(made.data.data(), made.data.size())})
+      made.sent.push_back(state_->gloo->send(part, rank, tag));
+    if (box.size() > most) {
+      oldest = std::move(box.front());
+      box.pop_front();
+    }
+  } catch (std::exception const& e) {
+    throw std::runtime_error(name_of(rank) + " is gone: " + first_line(e));
+  }
+  if (oldest) wait_for(rank, *oldest);
+}
+
+void rank_group::flush(int rank, int tag) {
+  std::deque<state::letter> posted;
+  {
+    std::scoped_lock const hold(state_->guard);
+    posted = std::exchange(state_->letters[{rank, tag}], {});
+  }
+  for (auto& one : posted) wait_for(rank, one);
 }
 
 std::vector<std::byte> rank_group::receive_message(int rank, int tag) {

@@ -37,8 +37,10 @@ public:
   /// @throws std::runtime_error naming the rank that is gone
   void send(int rank, int tag, std::span<std::byte const> data);
   void receive(int rank, int tag, std::span<std::byte> room);
-  /// The same with the length before it.
-  void send_message(int rank, int tag, std::span<std::byte const> data);
+  /// Sends bytes with their length before them, in order with others of the tag, without waiting until they are taken.
+  void post_message(int rank, int tag, std::vector<std::byte> data);
+  /// Waits until all that was posted is taken.
+  void flush(int rank, int tag);
   std::vector<std::byte> receive_message(int rank, int tag);
 
   /// Whoever waits for such a message, now or later, gets an exception.
@@ -50,6 +52,8 @@ public:
 
 private:
   struct state;
+  template <class Letter>
+  void wait_for(int rank, Letter& posted);
   rank_group(world here, device_owners owners, std::vector<std::string> hosts, std::unique_ptr<state> made);
   world here_;
   device_owners owners_;

@@ -41,6 +41,8 @@ public:
     for (auto& f : flights_) (void)finish(std::move(f));  // every rank has them: none may be left waiting for another
     try {
       tell(encode_end());
+      for (auto const rank : ranks_)
+        if (rank != 0) group_->flush(rank, order_tag(replica_));
     } catch (std::exception const&) {
       return;  // whoever is gone needs not be told
     }
@@ -87,7 +89,7 @@ private:
 
   void tell(std::vector<std::byte> const& message) {
     for (auto const rank : ranks_)
-      if (rank != 0) group_->send_message(rank, order_tag(replica_), message);
+      if (rank != 0) group_->post_message(rank, order_tag(replica_), message);
   }
 
   flight start(batch const& work) {

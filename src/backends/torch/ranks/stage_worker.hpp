@@ -38,7 +38,7 @@ inline result<order> next_order(rank_group& group, std::size_t replica, std::mut
 template <step_executor E>
 result<void> run_orders(rank_group& group, std::size_t replica, E executor, bool answers) {
   try {
-    group.send_message(0, answer_tag(replica), encode_answer(step_outcome{}));
+    group.post_message(0, answer_tag(replica), encode_answer(step_outcome{}));
     std::mutex guard;
     std::optional<error> failed;
     for (;;) {
@@ -55,7 +55,7 @@ result<void> run_orders(rank_group& group, std::size_t replica, E executor, bool
       boost::asio::post(executor.get_executor(), [&, step] {
         executor.async_step(step->work, [&, step](result<step_outcome> outcome) {
           try {
-            if (answers) group.send_message(0, answer_tag(replica), encode_answer(outcome));
+            if (answers) group.post_message(0, answer_tag(replica), encode_answer(outcome));
           } catch (std::exception const& e) {
             outcome = error{errc::device_lost, e.what(), "ranks", {}};
           }
@@ -71,10 +71,11 @@ result<void> run_orders(rank_group& group, std::size_t replica, E executor, bool
   }
 }
 
-/// Tells rank 0 why a part could not be loaded or goes on no longer; whether it hears it is its own matter.
+/// Tells rank 0, which waits for it, why a part could not be loaded.
 inline void say_why(rank_group& group, std::size_t replica, error const& why) {
   try {
-    group.send_message(0, answer_tag(replica), encode_answer(why));
+    group.post_message(0, answer_tag(replica), encode_answer(why));
+    group.flush(0, answer_tag(replica));
   } catch (std::exception const&) {
     return;
   }
