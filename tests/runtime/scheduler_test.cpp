@@ -198,6 +198,14 @@ TEST(scheduler, steps_beyond_the_micro_batches_are_left_to_prompts) {
   ASSERT_TRUE(d.begin());
   EXPECT_EQ(d.current->rows.size(), 1U);
   EXPECT_EQ(d.current->token_count(), 16);
+  for (int step = 0; step < 12; ++step) {
+    d.finish();
+    while (d.begin()) {
+    }
+    std::size_t decoding = 0;
+    for (auto const* b : d.flying) decoding += b->rows[0].tokens.size() == 1;
+    EXPECT_LE(decoding, 2U);
+  }
   d.run();
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(d.ended[i]->value().tokens, alone(d.asked[i], limits, 1000).tokens);
 }

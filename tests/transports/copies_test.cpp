@@ -27,12 +27,6 @@ struct place {
 };
 
 template <class Transport>
-Transport make(int from, int to) {
-  if constexpr (std::is_same_v<Transport, peer_copy>) return {from, to};
-  else return {from, to, most};
-}
-
-template <class Transport>
 class copies : public ::testing::Test {};
 using ways = ::testing::Types<peer_copy, pinned_copy>;
 TYPED_TEST_SUITE(copies, ways);
@@ -43,7 +37,7 @@ TYPED_TEST(copies, a_hundred_messages_arrive_in_order_though_nobody_waits) {
   int const from = 0, to = device_count() - 1;
   if (from != to && !connect(from, to)) GTEST_SKIP() << "the GPUs cannot reach each other";
   place const sender(from), receiver(to);
-  auto way = make<TypeParam>(from, to);
+  TypeParam way(from, to, most);
   constexpr int messages = 100;
   use_device(to);
   auto const seen = allocate_pinned(messages * 2);

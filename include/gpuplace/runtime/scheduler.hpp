@@ -54,8 +54,8 @@ struct slot_fork {
 /// decoding sequence and fills what is left of `step_tokens` with chunks of prompts, oldest request first. A request
 /// is admitted when there is a slot and the pages for its prompt; later pages come one by one, and when none is left
 /// the youngest sequence gives up its own and is computed again later: it loses nothing and repeats nothing.
-/// Where the executor takes several steps at once, running sequences are shared out over its micro-batches, and the next chunk of a
-/// long prompt follows while the one before is under way.
+/// Where the executor takes several steps at once, running sequences are shared out over its micro-batches, steps beyond these are
+/// prompts' alone, and the next chunk of a long prompt follows while the one before is under way.
 /// Of a request with several samples, one computes the prompt and the others fork from it: whole pages of the prompt are
 /// shared, the last one, in which each continues, is copied.
 /// Threads:    none of its own; one call at a time
@@ -115,6 +115,7 @@ public:
     auto& f = flights_[(oldest_ + flying_) % flights_.size()];
     f.work.rows.clear();
     f.sequences.clear();
+    f.decodes = false;
     forks_.clear();
     expire(now);
     auto budget = limits_.step_tokens;
@@ -205,6 +206,7 @@ private:
   struct flight {
     batch work;
     std::vector<index> sequences;  ///< whose rows they are
+    bool decodes = false;          ///< some of them take part as running sequences
   };
 
   static bool lives(detail::sequence const& s) { return s.state == state::waiting || s.state == state::running; }
@@ -257,24 +259,35 @@ private:
   /// Rows of the sequences that run already, an even share of them where several steps may be in flight. False where one had to
   /// give up its pages, or has to wait for some.
   bool add_running(flight& f, std::int64_t& budget) {
-    auto decodes = std::count_if(running_.begin(), running_.end(), [&](index i) { return table_[i].pending() == 1; });
     auto const parts = limits_.micro_batches > 0 ? static_cast<std::size_t>(limits_.micro_batches) : flights_.size();
     auto const share = (running_.size() + parts - 1) / parts;
+    bool const prompts_only = decoding_steps() >= parts;  // more parts would be smaller ones
+    auto const decoding = [&](index i) { return table_[i].pending() == 1; };
+    auto decodes = prompts_only ? 0 : std::count_if(running_.begin(), running_.end(), decoding);
     bool had_pages = true;
     for (std::size_t at = 0; at < running_.size() && budget > 0 && f.sequences.size() < share; ++at) {
       auto& s = table_[running_[at]];
       if (s.pending() == 0) continue;
-      if (s.pending() == 1) --decodes;
-      auto const chunk = std::min(s.pending(), s.pending() == 1 ? budget : budget - decodes);
+      bool const decode = decoding(running_[at]);
+      if (decode && prompts_only) continue;
+      if (decode) --decodes;
+      auto const chunk = std::min(s.pending(), decode ? budget : budget - decodes);
       if (chunk <= 0) continue;
       auto const before = running_.size();
       bool const grown = grow(running_[at], s.asked + chunk);
       had_pages = had_pages && grown && running_.size() == before;
       if (!grown) break;
       add_row(f, running_[at], chunk);
+      f.decodes = f.decodes || decode;
       budget -= chunk;
     }
     return had_pages;
+  }
+
+  std::size_t decoding_steps() const {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < flying_; ++i) count += flights_[(oldest_ + i) % flights_.size()].decodes;
+    return count;
   }
 
   void admit(flight& f, std::int64_t& budget) {

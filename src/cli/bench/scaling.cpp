@@ -27,6 +27,7 @@ struct scaling_options {
   synthetic_options requests;
   std::vector<std::size_t> devices;
   std::size_t group = 1;
+  bool batched_only = false;
   std::string routing = "contiguous_shards";
   std::string backend;
   std::string format = "text";
@@ -165,8 +166,10 @@ result<void> bench_scaling(scaling_options options) {
   if (work.models.size() != 1) return error{errc::unsupported, "one model can be measured at a time", "--model", "name it once"};
   GPUPLACE_TRY(auto const counts, counts_of(options, on.view.size()));
   std::vector<scaling_row> rows;
-  GPUPLACE_TRY(auto one_at_a_time, measure_devices(options, on, work, counts.front(), false));
-  rows.push_back(std::move(one_at_a_time));
+  if (!options.batched_only) {
+    GPUPLACE_TRY(auto one_at_a_time, measure_devices(options, on, work, counts.front(), false));
+    rows.push_back(std::move(one_at_a_time));
+  }
   for (auto const n : counts) {
     GPUPLACE_TRY(auto row, measure_devices(options, on, work, n, true));
     rows.push_back(std::move(row));
@@ -204,6 +207,7 @@ void add_bench_scaling(CLI::App& bench, action& chosen) {
       ->type_name("N,…");
   command->add_option("--devices-per-replica", options->group, "Devices that share a copy of the model, by --partition")
       ->capture_default_str();
+  command->add_flag("--batched-only", options->batched_only, "Leave out the row of one prompt at a time, which takes long");
   command->add_option("--routing", options->routing, "Which replica takes a prompt")->type_name("SPEC")->capture_default_str();
   command->add_option("--backend", options->backend, "torch, or simulated (times without devices)")
       ->type_name("SPEC")

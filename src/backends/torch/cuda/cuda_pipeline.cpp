@@ -120,7 +120,7 @@ stage_hop stage_hop::across(neighbour const& other, bool sends) {
 }
 
 stage_hop stage_hop::between(int from, int to, std::size_t most) {
-  if (cuda::connect(from, to)) return stage_hop(cuda::peer_copy(from, to));
+  if (cuda::connect(from, to)) return stage_hop(cuda::peer_copy(from, to, most));
   return stage_hop(cuda::pinned_copy(from, to, most));
 }
 

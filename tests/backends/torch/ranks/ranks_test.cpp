@@ -2,6 +2,9 @@
 #include "ranks/rank_group.hpp"
 #include "ranks/step_messages.hpp"
 #include "backends/torch/torch_fixture.hpp"
+#ifdef GPUPLACE_HAVE_CUDA
+#include "backends/torch/cuda/cuda_fixture.hpp"
+#endif
 
 #include <gpuplace/backends/torch.hpp>
 #include <gpuplace/placement/allocation.hpp>
@@ -38,9 +41,11 @@ world world_of(int rank, int size, int port) {
   return here;
 }
 
+device_kind kind = device_kind::cpu;
+
 device_group slots(std::size_t count) {
   device slot;
-  slot.id.kind = device_kind::cpu;
+  slot.id.kind = kind;
   slot.cores = 1;
   slot.capacity = bytes{std::int64_t{2} << 30};
   return uniform_group(count, slot, {.kind = path_kind::memory, .bandwidth = gigabytes_per_second{10}});
@@ -123,6 +128,16 @@ TEST(ranks, say_what_transformers_says_with_replicas_in_several_processes) {
   expect_oracle("tiny_qwen3", 4, 2, data_parallel{2}, even{});
   expect_oracle("tiny_qwen3", 4, 4, data_parallel{2}, even{});
 }
+
+#ifdef GPUPLACE_HAVE_CUDA
+TEST(ranks, say_what_transformers_says_on_two_gpus) {
+  if (cuda::device_count() < 2) GTEST_SKIP() << "needs two GPUs";
+  kind = device_kind::cuda;
+  expect_oracle("tiny_qwen3", 2, 2, one_group{}, even{});
+  expect_oracle("tiny_qwen2", 2, 2, data_parallel{2}, whole{});
+  kind = device_kind::cpu;
+}
+#endif
 
 TEST(ranks, that_never_come_are_named) {
   auto const work = work_of(data_folder() / "tiny_qwen3");
