@@ -73,7 +73,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("folder", metavar="FOLDER")
     options.add_argument("--gpuplace", default="build/gpuplace", metavar="PROGRAM")
-    options.add_argument("--requests", type=int, default=768)
+    options.add_argument("--requests", type=int, default=1024)
     options.add_argument("--commit", default=None)
     options.add_argument("--output", default="")
     asked = options.parse_args()

@@ -55,7 +55,7 @@ struct slot_fork {
 /// is admitted when there is a slot and the pages for its prompt; later pages come one by one, and when none is left
 /// the youngest sequence gives up its own and is computed again later: it loses nothing and repeats nothing.
 /// Where the executor takes several steps at once, running sequences are shared out over its micro-batches, steps beyond these are
-/// prompts' alone, and the next chunk of a long prompt follows while the one before is under way.
+/// for prompts that fill them, and the next chunk of a long prompt follows while the one before is under way.
 /// Of a request with several samples, one computes the prompt and the others fork from it: whole pages of the prompt are
 /// shared, the last one, in which each continues, is copied.
 /// Threads:    none of its own; one call at a time
@@ -118,6 +118,7 @@ public:
     f.decodes = false;
     forks_.clear();
     expire(now);
+    if (decoding_steps() >= parts() && !prompts_fill_a_step()) return nullptr;
     auto budget = limits_.step_tokens;
     bool const had_pages = add_running(f, budget);
     if (had_pages) admit(f, budget);
@@ -259,9 +260,8 @@ private:
   /// Rows of the sequences that run already, an even share of them where several steps may be in flight. False where one had to
   /// give up its pages, or has to wait for some.
   bool add_running(flight& f, std::int64_t& budget) {
-    auto const parts = limits_.micro_batches > 0 ? static_cast<std::size_t>(limits_.micro_batches) : flights_.size();
-    auto const share = (running_.size() + parts - 1) / parts;
-    bool const prompts_only = decoding_steps() >= parts;  // more parts would be smaller ones
+    auto const share = (running_.size() + parts() - 1) / parts();
+    bool const prompts_only = decoding_steps() >= parts();  // more parts would be smaller ones
     auto const decoding = [&](index i) { return table_[i].pending() == 1; };
     auto decodes = prompts_only ? 0 : std::count_if(running_.begin(), running_.end(), decoding);
     bool had_pages = true;
@@ -282,6 +282,24 @@ private:
       budget -= chunk;
     }
     return had_pages;
+  }
+
+  /// Steps that running sequences are shared out over.
+  std::size_t parts() const {
+    return limits_.micro_batches > 0 ? static_cast<std::size_t>(limits_.micro_batches) : flights_.size();
+  }
+
+  /// Whether prompts alone are worth a step, which reads all weights: fewer tokens had better join a step of running sequences.
+  bool prompts_fill_a_step() const {
+    std::int64_t tokens = 0;
+    for (auto const i : running_)
+      if (auto const pending = table_[i].pending(); pending > 1) tokens += pending;
+    auto next = waiting_.front();
+    for (std::size_t free = slots_.size(); free > 0 && next != detail::no_sequence && tokens < limits_.step_tokens; --free) {
+      tokens += table_[next].size();
+      next = table_[next].next;
+    }
+    return tokens >= limits_.step_tokens;
   }
 
   std::size_t decoding_steps() const {

@@ -188,8 +188,9 @@ result<torch_detail::remote_executor> start_over_ranks(opened_replica const& fro
                                                        std::vector<torch_detail::ranked_segment> const& parts) {
   GPUPLACE_TRY(auto limits, torch_detail::find_limits(*from.planned, *from.placed, from.model.config, from.options.page_tokens,
                                                       from.options.step_tokens));
-  limits.executor.micro_batches = std::ssize(parts);
-  limits.executor.steps = parts.size() > 1 ? limits.executor.micro_batches + 1 : 1;
+  // Stages on CPU slots of one process work in turn, GPUs side by side.
+  limits.executor.micro_batches = from.on_gpus() ? std::ssize(from.placed->stages) : std::ssize(parts);
+  limits.executor.steps = limits.executor.micro_batches > 1 ? limits.executor.micro_batches + 1 : 1;
   std::vector<int> ranks;
   std::unique_ptr<torch_detail::own_part> mine;
   for (auto const& p : parts) {

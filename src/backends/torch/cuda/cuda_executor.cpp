@@ -216,7 +216,8 @@ result<cuda_executor> cuda_executor::load(model_plan const& planned, replica con
                  "torch backend", "plan with --dtype bf16"};
   GPUPLACE_TRY(auto limits, find_limits(planned, placed, model.config, options.page_tokens, options.step_tokens));
   // One step more than stages where there are several: chunks of prompts differ in time, and the next one waits at the first stage.
-  limits.executor.micro_batches = std::ssize(stages);
+  // Where other processes have some of them, as many steps come here as pass through all.
+  limits.executor.micro_batches = std::ssize(placed.stages);
   limits.executor.steps = limits.executor.micro_batches > 1 ? limits.executor.micro_batches + 1 : 1;
   auto const tile_tokens = std::max<std::int64_t>(1, cuda::prompt_rows * model.config.kv_heads / model.config.heads);
   try {
