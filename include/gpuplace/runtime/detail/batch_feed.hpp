@@ -25,7 +25,7 @@ namespace gpuplace::detail {
 
 /// The order in which a batch is fed. A router that cuts a batch into shards would send its first requests all to one
 /// instance: taking one of each shard in turn keeps all of them busy while few requests are in flight. A shard that has no
-/// request left while its instance has room takes those that the longest shard would feed last.
+/// request left while its instance has room takes those that the longest shard would feed last, where that one has many left.
 class feed_order {
 public:
   /// @param slots  sequences that an instance runs at once; 0: unknown, and every shard is fed at once
@@ -65,7 +65,8 @@ private:
     if (under_way_[shard] >= slots_) return std::nullopt;
     auto const longest =
         std::max_element(left_.begin(), left_.end(), [](auto const& a, auto const& b) { return a.size() < b.size(); });
-    return longest->empty() ? std::nullopt : std::optional(--longest->last);
+    // What an instance runs at once ends at about the same time: a shard with fewer left than that may be no further behind.
+    return longest->size() < slots_ ? std::nullopt : std::optional(--longest->last);
   }
 
   std::vector<index_range> left_;       ///< of each shard

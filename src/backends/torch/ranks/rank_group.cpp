@@ -90,12 +90,38 @@ std::string first_line(std::exception const& e) {
 
 std::string text_of(world const& here) { return here.address + ":" + std::to_string(here.port); }
 
+/// Whether anything listens there.
+bool answers(world const& here) {
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  if (::getaddrinfo(here.address.c_str(), std::to_string(here.port).c_str(), &hints, &found) != 0) return false;
+  bool connected = false;
+  for (auto const* at = found; at && !connected; at = at->ai_next)
+    if (int const s = ::socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC, at->ai_protocol); s >= 0) {
+      connected = ::connect(s, at->ai_addr, at->ai_addrlen) == 0;
+      ::close(s);
+    }
+  ::freeaddrinfo(found);
+  return connected;
+}
+
+error no_rank_0(world const& here, std::string const& why) {
+  return {errc::timed_out, "rank 0 did not come" + why, text_of(here),
+          "see that rank 0 runs, and that MASTER_ADDR and MASTER_PORT are those of its machine"};
+}
+
 result<c10::intrusive_ptr<c10d::Store>> open_store(world const& here, milliseconds limit) {
   c10d::TCPStoreOptions options;
   options.port = static_cast<std::uint16_t>(here.port);
   options.isServer = here.rank == 0 && !here.meeting_place;
   options.waitWorkers = false;
   options.timeout = limit;
+  // The store's own attempts write pages of warnings when they are in vain.
+  auto const end = std::chrono::steady_clock::now() + limit;
+  while (!options.isServer && !answers(here)) {
+    if (std::chrono::steady_clock::now() > end) return no_rank_0(here, "");
+    std::this_thread::sleep_for(milliseconds(20));
+  }
   try {
     auto plain = c10::make_intrusive<c10d::TCPStore>(here.address, options);
     return c10::intrusive_ptr<c10d::Store>(c10::make_intrusive<c10d::PrefixStore>("gpuplace/" + here.attempt, std::move(plain)));
@@ -103,8 +129,7 @@ result<c10::intrusive_ptr<c10d::Store>> open_store(world const& here, millisecon
     if (options.isServer)
       return error{errc::unavailable, "rank 0 cannot listen: " + first_line(e), text_of(here),
                    "choose another port with MASTER_PORT, and with MASTER_ADDR the address of this machine"};
-    return error{errc::timed_out, "rank 0 did not answer: " + first_line(e), text_of(here),
-                 "see that rank 0 runs, and that MASTER_ADDR and MASTER_PORT are those of its machine"};
+    return no_rank_0(here, ": " + first_line(e));
   }
 }
 
