@@ -17,7 +17,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -105,6 +107,24 @@ bool answers(world const& here) {
   return connected;
 }
 
+/// Listens on the one address where the ranks meet: the store by itself would listen on all of the machine's. Below 0: it cannot.
+int listen_there(world const& here) {
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  if (::getaddrinfo(here.address.c_str(), std::to_string(here.port).c_str(), &hints, &found) != 0) return -1;
+  int const s = ::socket(found->ai_family, found->ai_socktype | SOCK_CLOEXEC, found->ai_protocol), yes = 1;
+  bool const listens = s >= 0 && ::setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
+                       ::bind(s, found->ai_addr, found->ai_addrlen) == 0 && ::listen(s, SOMAXCONN) == 0;
+  ::freeaddrinfo(found);
+  if (!listens && s >= 0) {
+    auto const why = errno;
+    ::close(s);
+    errno = why;
+  }
+  return listens ? s : -1;
+}
+
 error no_rank_0(world const& here, std::string const& why) {
   return {errc::timed_out, "rank 0 did not come" + why, text_of(here),
           "see that rank 0 runs, and that MASTER_ADDR and MASTER_PORT are those of its machine"};
@@ -116,6 +136,13 @@ result<c10::intrusive_ptr<c10d::Store>> open_store(world const& here, millisecon
   options.isServer = here.rank == 0 && !here.meeting_place;
   options.waitWorkers = false;
   options.timeout = limit;
+  if (options.isServer) {
+    int const listening = listen_there(here);
+    if (listening < 0)
+      return error{errc::unavailable, std::string("rank 0 cannot listen: ") + std::strerror(errno), text_of(here),
+                   "choose another port with MASTER_PORT, and with MASTER_ADDR an address of this machine"};
+    options.masterListenFd = listening;
+  }
   // The store's own attempts write pages of warnings when they are in vain.
   auto const end = std::chrono::steady_clock::now() + limit;
   while (!options.isServer && !answers(here)) {
