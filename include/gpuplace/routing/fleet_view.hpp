@@ -16,7 +16,7 @@ struct instance_load {
   std::int64_t waiting = 0;        ///< requests not yet admitted
   std::int64_t queued_tokens = 0;  ///< prompt tokens not yet processed
   double kv_used = 0;              ///< fraction of the KV pool in use
-  bool available = true;           ///< false: takes no new requests (starting, draining, lost)
+  bool available = true;           ///< false: not for this request (starting, draining, lost, or without the adapter it asks for)
 
   friend bool operator==(instance_load const&, instance_load const&) = default;
 };
@@ -39,8 +39,9 @@ struct routing_request {
   std::size_t index = 0;  ///< position in its batch, or the count of requests so far
   bool alone = false;     ///< it came by itself: `index` says nothing of a batch
   std::size_t prompt_tokens = 0;
-  std::string_view adapter;              ///< the LoRA adapter it asks for; empty: the base model
-  std::span<std::int32_t const> prompt;  ///< token ids, where they are known
+  std::string_view adapter;               ///< the LoRA adapter it asks for; empty: the base model
+  std::span<std::int32_t const> prompt;   ///< token ids, where they are known
+  std::span<std::uint64_t const> prefix;  ///< for each full block of the prompt, from its start, a hash of it and all before it
 };
 
 }  // namespace gpuplace
