@@ -210,6 +210,36 @@ TEST(scheduler, steps_beyond_the_micro_batches_are_left_to_prompts) {
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(d.ended[i]->value().tokens, alone(d.asked[i], limits, 1000).tokens);
 }
 
+TEST(scheduler, a_prompt_beside_running_sequences_is_shared_out_over_the_micro_batches) {
+  auto limits = roomy;
+  limits.steps = 3;
+  limits.micro_batches = 2;
+  limits.step_tokens = 64;
+  driver d(limits);
+  for (std::size_t i = 0; i < 6; ++i) d.submit(request_of(i, 4, 40));
+  ASSERT_TRUE(d.begin());
+  d.finish();
+  auto const run_a_prompt = [&](std::size_t i, std::int64_t length, std::vector<std::int64_t> const& parts) {
+    d.submit(request_of(i, length, 3));
+    for (auto const part : parts) {
+      while (d.flying.size() >= 2) d.finish();
+      ASSERT_TRUE(d.begin());
+      auto const& rows = d.current->rows;
+      EXPECT_EQ(d.current->token_count() - static_cast<std::int64_t>(rows.size()) + 1, part);
+      EXPECT_GE(rows.size(), 4U) << "beside running sequences";
+    }
+  };
+  run_a_prompt(6, 40, {20, 20});
+  for (int step = 0; step < 12; ++step) {
+    d.finish();
+    while (d.begin()) {
+    }
+  }
+  run_a_prompt(7, 9, {8, 1});
+  d.run();
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(d.ended[i]->value().tokens, alone(d.asked[i], limits, 1000).tokens);
+}
+
 TEST(scheduler, a_prompts_next_chunk_follows_while_one_is_under_way) {
   auto limits = roomy;
   limits.steps = 3;

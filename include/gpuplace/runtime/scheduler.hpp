@@ -119,7 +119,8 @@ public:
     forks_.clear();
     expire(now);
     if (decoding_steps() >= parts() && !prompts_fill_a_step()) return nullptr;
-    auto budget = limits_.step_tokens;
+    f.prompt_tokens = 0;
+    step_budget budget{limits_.step_tokens, prompt_share()};
     bool const had_pages = add_running(f, budget);
     if (had_pages) admit(f, budget);
     for (auto const i : f.sequences) {
@@ -208,6 +209,12 @@ private:
     batch work;
     std::vector<index> sequences;  ///< whose rows they are
     bool decodes = false;          ///< some of them take part as running sequences
+    std::int64_t prompt_tokens = 0;
+  };
+
+  /// Tokens that a step may still take, and of these tokens of prompts.
+  struct step_budget {
+    std::int64_t tokens = 0, prompts = 0;
   };
 
   static bool lives(detail::sequence const& s) { return s.state == state::waiting || s.state == state::running; }
@@ -259,27 +266,27 @@ private:
 
   /// Rows of the sequences that run already, an even share of them where several steps may be in flight. False where one had to
   /// give up its pages, or has to wait for some.
-  bool add_running(flight& f, std::int64_t& budget) {
+  bool add_running(flight& f, step_budget& budget) {
     auto const share = (running_.size() + parts() - 1) / parts();
     bool const prompts_only = decoding_steps() >= parts();  // more parts would be smaller ones
     auto const decoding = [&](index i) { return table_[i].pending() == 1; };
     auto decodes = prompts_only ? 0 : std::count_if(running_.begin(), running_.end(), decoding);
+    if (decodes == 0) budget.prompts = budget.tokens;
     bool had_pages = true;
-    for (std::size_t at = 0; at < running_.size() && budget > 0 && f.sequences.size() < share; ++at) {
+    for (std::size_t at = 0; at < running_.size() && budget.tokens > 0 && f.sequences.size() < share; ++at) {
       auto& s = table_[running_[at]];
       if (s.pending() == 0) continue;
       bool const decode = decoding(running_[at]);
       if (decode && prompts_only) continue;
       if (decode) --decodes;
-      auto const chunk = std::min(s.pending(), decode ? budget : budget - decodes);
+      auto const chunk = std::min(s.pending(), decode ? budget.tokens : std::min(budget.tokens - decodes, budget.prompts));
       if (chunk <= 0) continue;
       auto const before = running_.size();
       bool const grown = grow(running_[at], s.asked + chunk);
       had_pages = had_pages && grown && running_.size() == before;
       if (!grown) break;
-      add_row(f, running_[at], chunk);
+      take(f, running_[at], chunk, budget);
       f.decodes = f.decodes || decode;
-      budget -= chunk;
     }
     return had_pages;
   }
@@ -290,16 +297,30 @@ private:
   }
 
   /// Whether prompts alone are worth a step, which reads all weights: fewer tokens had better join a step of running sequences.
-  bool prompts_fill_a_step() const {
+  bool prompts_fill_a_step() const { return prompts_at_hand(limits_.step_tokens) >= limits_.step_tokens; }
+
+  /// Tokens of prompts that a step beside running sequences may take. Steps that follow each other through a pipeline wait for the
+  /// longest of them, so each takes an even part of the prompts; below an eighth of a step's tokens a part is not worth its row.
+  std::int64_t prompt_share() const {
+    auto const parts = static_cast<std::int64_t>(this->parts());
+    if (parts == 1) return limits_.step_tokens;
+    std::int64_t flying = 0;
+    for (std::size_t i = 0; i < flying_; ++i) flying += flights_[(oldest_ + i) % flights_.size()].prompt_tokens;
+    auto const all = flying + prompts_at_hand(parts * limits_.step_tokens);
+    return std::max({all / parts, limits_.step_tokens / 8, std::int64_t{1}});
+  }
+
+  /// Prompt tokens of sequences that run or for which there is a slot; those beyond `enough` need not be counted.
+  std::int64_t prompts_at_hand(std::int64_t enough) const {
     std::int64_t tokens = 0;
     for (auto const i : running_)
       if (auto const pending = table_[i].pending(); pending > 1) tokens += pending;
     auto next = waiting_.front();
-    for (std::size_t free = slots_.size(); free > 0 && next != detail::no_sequence && tokens < limits_.step_tokens; --free) {
+    for (std::size_t free = slots_.size(); free > 0 && next != detail::no_sequence && tokens < enough; --free) {
       tokens += table_[next].size();
       next = table_[next].next;
     }
-    return tokens >= limits_.step_tokens;
+    return tokens;
   }
 
   std::size_t decoding_steps() const {
@@ -308,8 +329,8 @@ private:
     return count;
   }
 
-  void admit(flight& f, std::int64_t& budget) {
-    while (budget > 0 && !waiting_.empty() && !slots_.empty()) {
+  void admit(flight& f, step_budget& budget) {
+    while (budget.tokens > 0 && budget.prompts > 0 && !waiting_.empty() && !slots_.empty()) {
       auto const i = waiting_.front();
       auto& s = table_[i];
       auto const prompt = find_prompt(i);
@@ -319,10 +340,17 @@ private:
       auto const needed = pages_for(s.size(), limits_.page_tokens) - shared + static_cast<std::int64_t>(running_.size());
       if (pool_.free() < needed && (!running_.empty() || in_flight())) return;
       start(i, prompt.in);
-      auto const chunk = std::min(s.pending(), budget);
-      add_row(f, i, chunk);
-      budget -= chunk;
+      take(f, i, std::min({s.pending(), budget.tokens, budget.prompts}), budget);
     }
+  }
+
+  void take(flight& f, index i, std::int64_t chunk, step_budget& budget) {
+    bool const prompt = table_[i].pending() > 1;
+    add_row(f, i, chunk);
+    budget.tokens -= chunk;
+    if (!prompt) return;
+    budget.prompts -= chunk;
+    f.prompt_tokens += chunk;
   }
 
   /// What a forked sample takes over: all of its prompt but the last token, which it computes to draw by its own stream.
